@@ -354,6 +354,15 @@ def test_an_error_names_where_the_config_is_from_however_it_is_made(tmp_path: Pa
     with pytest.raises(ConfigError) as refused:
         parse_config({"seed": -1}, source="mine")
     assert refused.value.source == "mine"
+    for section, values in (
+        (Config, {"seed": -1}),
+        (TaskConfig, {"weight": 0}),
+        (SearchParameter, {"type": "x"}),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            section(**values)  # type: ignore[operator]
+        assert refused.value.source == section.__name__
+    assert parse_config({"student": {"vision": "Own/Model-B"}}).student.vision.name == "Own/Model-B"
 
 
 def test_a_value_laid_over_a_section_that_is_empty_makes_it() -> None:

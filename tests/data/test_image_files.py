@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import unicodedata
 from pathlib import Path
 
@@ -68,6 +69,21 @@ def test_what_fits_nothing_is_missing_or_no_file(root: Path, written: str) -> No
     assert fault.cause in (MISSING, "image that is not a file", "image that leaves the data root")
 
 
+def test_a_machine_that_runs_out_is_no_fault_of_a_path(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for code, is_raised in ((errno.EMFILE, True), (errno.ENAMETOOLONG, False)):
+
+        def fails(*given: object, code: int = code) -> None:
+            raise OSError(code, "odd")
+
+        monkeypatch.setattr(ImageFiles, "_exact", fails)
+        if is_raised:
+            with pytest.raises(OSError, match="odd"):
+                ImageFiles(root).find("scans/a.png")
+        else:
+            fault = ImageFiles(root).find("scans/a.png")
+            assert isinstance(fault, Fault) and fault.detail == "odd: 'scans/a.png'"
+
+
 def test_links_are_followed_only_on_request_and_never_by_dots(root: Path) -> None:
     outside = root.parent / "outside"
     outside.mkdir()
@@ -80,8 +96,11 @@ def test_links_are_followed_only_on_request_and_never_by_dots(root: Path) -> Non
         assert ImageFiles(root, follow_links=True).find(written) == root / (
             "x.png" if written == "x.png" else "link/x.png"
         )
-    refused = ImageFiles(root).find("x.png")
-    assert isinstance(refused, Fault) and "data.follow_links: true" in refused.remedy
+    for written in ("x.png", "link/x.png"):
+        refused = ImageFiles(root).find(written)
+        assert isinstance(refused, Fault) and "data.follow_links: true" in refused.remedy
+    above = ImageFiles(root).find("../outside/x.png")
+    assert isinstance(above, Fault) and "follow_links" not in above.remedy
     for written in ("../outside/x.png", str(outside / "x.png"), "link/../../outside/x.png"):
         assert isinstance(ImageFiles(root, follow_links=True).find(written), Fault), written
     assert ImageFiles(root, follow_links=True).find(str(root / "scans/a.png")) == root / "scans/a.png"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from distune.data.audit.audit import MOST_CLASSES, _with_few_classes, audit
+from distune.data.audit.audit import MOST_CLASSES, _many_class_findings, _with_few_classes, audit
 from distune.data.audit.bag_of_words import TOP_WORDS, WordBaseline, word_baselines
 from distune.data.audit.files import FileForm, file_findings, file_forms, file_section
 from distune.data.audit.findings import MOST_ROWS, AuditReport, AuditSection, Finding, by_severity
@@ -335,6 +335,8 @@ def test_findings_are_counted_cut_and_written() -> None:
     assert held["findings"][0]["rows"][1] == {"n": 1} and held["sections"] == [
         {"title": "s", "rows": [{"a": 1}]}
     ]
+    whole = AuditReport((), (AuditSection("s", rows),)).to_dict()["sections"][0]["rows"]
+    assert whole == [dict(row) for row in rows]
 
 
 def test_hashes_and_pairs() -> None:
@@ -419,6 +421,7 @@ def test_the_whole_audit_leaves_out_what_has_no_label_or_too_many_classes(tmp_pa
     assert [task.name for task in _with_few_classes(one).tasks] == ["kind"]
     assert _with_few_classes(one).labels.tolist() == labels[:, :1].tolist()
     both = replace(one, tasks=(KIND, few))
+    assert [len(_many_class_findings(held)) for held in (one, both)] == [1, 0]
     assert _with_few_classes(both) is both
     turned = _with_few_classes(replace(one, tasks=(wide, KIND), labels=labels[:, ::-1]))
     assert turned.tasks == (KIND,) and turned.labels.tolist() == labels[:, :1].tolist()

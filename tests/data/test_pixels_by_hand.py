@@ -39,6 +39,7 @@ from distune.data.pixels.images import (
     in_bgr,
     located,
     pixels_of,
+    read_pixels,
     reading_rule,
     squared,
     views,
@@ -234,6 +235,7 @@ def test_the_middle_frame_is_the_lower_of_two_and_a_named_one_is_no_choice(tmp_p
         assert (found_header is not None) is is_known and (found_header is None or found_header.width == 3)
         if is_known:
             assert pixels_of((tmp_path / name).read_bytes(), suffix=".IMA")[0, 0] == 50
+            assert decode(tmp_path / name, 2)[0, 0, 0] == read_pixels(tmp_path / name)[0, 0] == 50
     (tmp_path / "empty.dcm").touch()
     assert dicom_header_of(str(tmp_path / "empty.dcm")) is None
     assert "empty" in str(checked_images([str(tmp_path / "empty.dcm")], 1.0)[0].problem)

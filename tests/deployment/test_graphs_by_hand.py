@@ -29,7 +29,13 @@ pytest.importorskip("onnxruntime")
 
 
 def graph(
-    file: Path, *, size: int = 2, classes: int = 3, props: str | None = None, extra: bool = False
+    file: Path,
+    *,
+    size: int = 2,
+    classes: int = 3,
+    props: str | None = None,
+    extra: bool = False,
+    batch: str | int = "batch",
 ) -> Path:
     """The probabilities of the three channels' means, by softmax over tenths of them."""
     make, kinds = onnx.helper, onnx.TensorProto
@@ -39,7 +45,7 @@ def graph(
         make.make_node("Mul", ["b", "tenth"], ["c"]),
         make.make_node("Softmax", ["c"], ["p_0"], axis=1),
     ]
-    inputs = [make.make_tensor_value_info("pixels", kinds.UINT8, ["batch", 3, size, size])]
+    inputs = [make.make_tensor_value_info("pixels", kinds.UINT8, [batch, 3, size, size])]
     if extra:
         inputs.append(make.make_tensor_value_info("ids", kinds.INT64, ["batch", "length"]))
         nodes.append(make.make_node("Cast", ["ids"], ["unused"], to=kinds.FLOAT))
@@ -107,6 +113,7 @@ def test_a_graph_of_8_bits_answers_one_by_one_and_any_other_in_batches(tmp_path:
         ({}, {"image_size": 4}, "different bundles"),
         ({}, {"modalities": ("image", "text")}, "different bundles"),
         ({"extra": True}, {}, "different bundles"),
+        ({"batch": 1}, {}, "different bundles"),
         (
             {"props": json.dumps([["colour", ["r", "g", "b", "k"]]])},
             {"tasks": (Task("colour", ("r", "g", "b", "k")),)},

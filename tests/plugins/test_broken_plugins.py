@@ -18,7 +18,7 @@ from distune.config import Config, with_values
 from distune.data import read_table
 from distune.data.readers.medpix import read_medpix
 from distune.data.readers.problems import Fault
-from distune.data.readers.raw_rows import RawTable
+from distune.data.readers.raw_rows import RawTable, check_raw_table
 from distune.distillation import undefined
 from distune.distillation.losses.vanilla import VanillaLoss
 from distune.errors import UserError
@@ -125,6 +125,24 @@ def test_what_a_reader_gives_is_looked_at(
     else:
         with pytest.raises(UserError, match=said):
             read_table(data, 0, check_images=False)
+
+
+def test_rows_of_a_reader_may_have_no_subgroups_and_else_have_all(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config().data
+    rows = read_medpix(config)
+    for columns, values, is_sound in (
+        (("age", "sex"), (), True),
+        (("age", "sex"), ("30", "f"), True),
+        (("age", "sex"), ("30",), False),
+        ((), ("30",), False),
+    ):
+        asked = config.model_copy(update={"subgroup_columns": columns})
+        given = changed(subgroups=values)(rows)
+        if is_sound:
+            assert check_raw_table(given, asked) is given
+        else:
+            with pytest.raises(UserError, match="subgroups"):
+                check_raw_table(given, asked)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,15 @@ from distune.prediction.answers import Answers, joined, named, predicted
 from distune.prediction.evaluation import _ends, evaluate, record
 from distune.prediction.example_pixels import array_of, encoder_pixels
 from distune.prediction.example_tables import _file, read_examples
-from distune.prediction.examples import Example, cell_of, column_of, examples_of, is_image, is_nothing
+from distune.prediction.examples import (
+    Example,
+    cell_of,
+    column_of,
+    examples_of,
+    is_frame,
+    is_image,
+    is_nothing,
+)
 from distune.prediction.inputs import Inputs, _problem, lacks
 from distune.prediction.label_cells import PartLabels
 from distune.prediction.labelled import (
@@ -543,6 +551,12 @@ def test_an_encoding_that_is_a_guess_is_said(
     (tmp_path / "t.csv").write_bytes(b"text\n" + text + b"\n")
     (found,) = read_examples(tmp_path / "t.csv", tmp_path, Columns(image=(), encoding=likely))
     assert ("Windows-1252" in caplog.text) is is_said and (found.text == "Kość") is not is_said
+
+
+def test_a_data_frame_is_known_by_what_it_can_do() -> None:
+    assert is_frame(SimpleNamespace(columns=("a",), to_dict=dict))
+    for odd in (SimpleNamespace(columns=("a",)), SimpleNamespace(to_dict=dict), {"columns": 1}, "x", None):
+        assert not is_frame(odd)
 
 
 def test_a_folder_is_read_as_the_set_of_the_run_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -12,7 +13,7 @@ import pytest
 
 from distune.config import Config, as_dict
 from distune.errors import UserError
-from distune.prediction.load import _recommended, is_run, load, run_behind, run_of_study
+from distune.prediction.load import _folder_of, _recommended, is_run, load, run_behind, run_of_study
 from distune.training.files.run_folder import ENVIRONMENT, WEIGHTS
 from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
@@ -103,8 +104,9 @@ def test_which_run_stands_for_a_study(tiny_config: Callable[..., Config], tmp_pa
         run.mkdir(parents=True)
     (best / WEIGHTS).touch()
     assert run_behind(folder) == run_behind(folder.with_suffix(".db")) == run_behind(best) == best
-    with pytest.raises(UserError, match="storage: "):
-        run_behind(best, "sqlite:///s.db")
+    for storage in ("sqlite:///s.db", ""):
+        with pytest.raises(UserError, match="storage: "):
+            run_behind(best, storage)
     # Seed 9 failed. The numbers are of the first seed that finished, so no other takes its place.
     (folder / "confirmation.json").write_text(json.dumps(confirmed("base", [8, 5], asked=[9, 8, 5])))
     (runs / "seed_5" / WEIGHTS).touch()
@@ -115,6 +117,16 @@ def test_which_run_stands_for_a_study(tiny_config: Callable[..., Config], tmp_pa
     (folder / "confirmation.json").write_text("{}")
     with pytest.raises(UserError, match="damaged"):
         run_behind(folder)
+
+
+def test_the_folder_of_a_trial_is_found_by_its_number_and_not_by_its_place() -> None:
+    trials = [SimpleNamespace(number=number, folder=Path(f"trial_{number}")) for number in (5, 0, 2)]
+    study: Any = SimpleNamespace(trials=trials)
+    assert [_folder_of(study, number) for number in (0, 2, 5)] == [
+        Path("trial_0"),
+        Path("trial_2"),
+        Path("trial_5"),
+    ]
 
 
 def test_a_confirmation_is_not_damaged_where_no_file_can_be_opened_any_more(

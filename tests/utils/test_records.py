@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ def test_a_record_is_read_as_it_was_written_and_never_when_it_was_changed(tmp_pa
     record.write_text("[1]")
     with pytest.raises(ValueError, match="no JSON object"):
         read_sealed(record)
+
+
+def test_the_checksum_of_a_record_is_the_one_that_it_always_had(tmp_path: Path) -> None:
+    record, page = tmp_path / "record.json", tmp_path / "page.csv"
+    page.write_bytes(b"page")
+    write_sealed(record, {"score": 0.5, "a": [1]}, [page])
+    held = json.loads(record.read_text())
+    assert (held["files"], held["checksum"]) == ({"page.csv": f"{zlib.crc32(b'page'):08x}"}, "54524a09")
 
 
 def test_lines_are_appended_whole_and_a_cut_one_is_ended_first(tmp_path: Path) -> None:
@@ -91,6 +100,8 @@ class Outer(Form):
     ],
 )
 def test_the_first_fault_of_a_record_is_named_by_its_place(held: dict[str, Any], where: str | None) -> None:
+    whole = fault([1], Outer)  # type: ignore[arg-type]
+    assert whole is not None and whole[0].isalpha()
     found = fault(held, Outer)
     assert found is None if where is None else found is not None and found.startswith(f"{where}: ")
 
