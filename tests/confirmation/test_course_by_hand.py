@@ -16,7 +16,15 @@ from distune.confirmation.candidates import Candidate
 from distune.confirmation.course import Confirmation
 from distune.confirmation.jobs import Job, jobs_of
 from distune.confirmation.request import ConfirmRequest
-from distune.confirmation.statistics.files import MARKER, NUMBERS, RECOMMENDED, folds_folder, run_folder
+from distune.confirmation.statistics.files import (
+    MARKER,
+    NUMBERS,
+    RECOMMENDED,
+    folds_folder,
+    read_plan,
+    run_folder,
+)
+from distune.confirmation.statistics.scores.subgroups import read_subgroups
 from distune.confirmation.train_candidates import TrainingEnd
 from distune.errors import UserError
 from distune.models.encoders.hub import revisions
@@ -154,16 +162,33 @@ def test_encoders_are_fetched_for_all_candidates_and_a_name_that_stands_for_noth
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("place", [0, 1])
 def test_the_config_that_is_written_is_the_recommended_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int
 ) -> None:
-    found = {"recommendation": {"contender": "base"}, "relevant_gain": 0.02, "notes": []}
+    made = real(of(tmp_path))
+    chosen = made.candidates[place]
+    found = {"recommendation": {"contender": chosen.name}, "relevant_gain": 0.02, "notes": []}
     monkeypatch.setattr(
         course, "confirmation_numbers", refusing_as(course.confirmation_numbers, lambda folder: dict(found))
     )
-    made = real(of(tmp_path))
     assert made._write_numbers() == found == read_sealed(tmp_path / "s" / NUMBERS)
-    assert load_config(tmp_path / "s" / RECOMMENDED) == made.candidates[1].config
+    assert load_config(tmp_path / "s" / RECOMMENDED) == chosen.config
+
+
+def test_the_plan_holds_what_the_numbers_are_read_with(tmp_path: Path) -> None:
+    """Which baseline is at an end of its grid, what examples may lack, and beside it the subgroups."""
+    table = replace(table_of("ttddxx"), may_lack=True, subgroups={"sex": ("f", "", "m", "f", "m", "")})
+    settings = {"text_tfidf": {"t": {"C": 1000.0}}, "majority": {"t": {"always": "a"}}}
+    made = of(tmp_path, table, trained=all_done, settings=settings, folds=None)
+    assert made.run(["a note"]).reason == "finished"
+    plan = read_plan(tmp_path / "s/confirmation")
+    assert plan["baselines"] == [{"name": name, "settings": about} for name, about in settings.items()]
+    assert plan["notes"][0] == "a note" and "text_tfidf" in plan["notes"][1] and len(plan["notes"]) == 2
+    assert plan["may_lack"] is True and plan["study"] == "s"
+    assert plan["asked"] == [task.as_plain() for task in table.tasks]
+    kept = read_subgroups(tmp_path / "s/confirmation")
+    assert kept == {"sex": {"0": "f", "2": "m", "3": "f", "4": "m"}}
 
 
 def test_weights_of_the_recommended_contender_alone_are_kept_and_made_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +83,17 @@ def test_without_the_same_predictions_of_both_nothing_is_said(tmp_path: Path) ->
     assert foresee(best, None, None, (TASK,), cases=60, gain=0.01) is None
     assert foresee(best, tmp_path / "nowhere", None, (TASK,), cases=60, gain=0.01) is None
     assert foresee(best, other, None, (TASK,), cases=60, gain=0.01) is None
+    single = answered(tmp_path / "c", 0.9, 1, cases=1), answered(tmp_path / "d", 0.1, 2, cases=1)
+    assert foresee(*single, None, (TASK,), cases=60, gain=0.01) is None, "one case says nothing of others"
+    renamed = tmp_path / "e"
+    shutil.copytree(tmp_path / "a", renamed)
+    file = renamed / "predictions_dev.csv"
+    head, first, *others = file.read_text().splitlines(keepends=True)
+    cells = first.split(",")
+    for place, other in ((1, "another case"), (2, "b" if cells[2] == "a" else "a")):
+        changed = ",".join([*cells[:place], other, *cells[place + 1 :]])
+        file.write_text("".join([head, changed, *others]))
+        assert foresee(best, renamed, None, (TASK,), cases=60, gain=0.01) is None
 
 
 def test_the_cases_are_those_that_comparisons_will_be_made_on() -> None:
