@@ -55,7 +55,7 @@ PROMISED: dict[str, dict[str, object]] = {
     "setup.cells": {"MOST_CLASSES": 20, "FEWEST_EACH": 5},
     "setup.columns": {"TEXT_WORDS": 3.0},
     "setup.data_section": {"MOST_BAD": 0.2},
-    "setup.machine": {"BUDGET": 120.0},
+    "setup.encoders": {"BUDGET": 600.0},
     "store.checksums": {"BLOCK": 8 * 2**20, "BLOCKS_ON_OPEN": 16},
     "utils.arguments": {"LONGEST_NAME": 255, "LONGEST_PATH": 4000},
     "utils.files.json_files": {"DEEPEST": 100},
