@@ -408,6 +408,14 @@ def test_labels_that_contradict_each_other_are_a_fault(cell: str, is_odd: bool) 
     assert [bool(own) for own in faults] == [False, False, is_odd]
 
 
+@pytest.mark.parametrize(("cell", "is_odd"), [("No Finding", False), ("b", False), ("No Finding;b", True)])
+def test_labels_that_contradict_each_other_once_they_are_mapped_are_a_fault(cell: str, is_odd: bool) -> None:
+    config = {"tasks": {"grade": {"separator": ";"}}, "label_map": {"grade": {"No Finding": "none"}}}
+    rows, faults, _ = understood(config, label=["a", "b", cell])
+    assert [bool(own) for own in faults] == [False, False, is_odd]
+    assert is_odd or rows[2].labels == (cell.replace("No Finding", "none"),)
+
+
 def test_words_for_nothing_may_be_written_in_any_case_on_either_side() -> None:
     config = {"missing_values": [" NIL", "n/A"]}
     rows, _, notes = understood(config, label=["nil", "N/a ", "x", "NIL "], text=["Nil", "y", "y", "y"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from distune.config import Config, EncoderConfig, load_config
+from distune.data import read_table
 from distune.data.readers.image_files import ImageFiles
 from distune.errors import DataError, UserError
 from distune.setup import check as check_module
@@ -388,7 +389,7 @@ def test_sizes_and_times_in_words() -> None:
 
 def test_what_check_says(monkeypatch: pytest.MonkeyPatch, tiny_config: Callable[..., Config]) -> None:
     asked: list[Any] = []
-    table = SimpleNamespace()
+    table = read_table(tiny_config().data, 0, check_images=False)
     monkeypatch.setattr(check_module, "values_outside", lambda config: ["outside"])
     monkeypatch.setattr(
         check_module,
@@ -413,6 +414,15 @@ def test_what_check_says(monkeypatch: pytest.MonkeyPatch, tiny_config: Callable[
     monkeypatch.setattr(check_module, "estimate", full)
     short = check_module.check(plain, "c.yaml")
     assert short.estimate is None and short.remarks[0].startswith("no estimate: 4 examples")
+    labels = np.where(np.array(table.splits)[:, None] == "test", 0, table.labels)
+    tasks = (replace(table.tasks[0], score="auroc"), table.tasks[1])
+    table = replace(table, groups=tuple(f"g{n % 2}" for n in range(len(table))), labels=labels, tasks=tasks)
+    leaks, test = check_module.check(plain, "c.yaml", estimates=False).remarks[-2:]
+    assert leaks.startswith("to tune it: cases that lie") and test.startswith(
+        "to evaluate the test split: task"
+    )
+    accepted = check_module.check(tiny_config(study__accept_leaks=True), "c.yaml", estimates=False).remarks
+    assert leaks not in accepted and test in accepted
 
 
 def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

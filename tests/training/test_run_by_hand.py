@@ -254,6 +254,22 @@ def test_what_begins_a_run(
         job.begin(False, "another")
 
 
+def test_a_test_split_that_cannot_be_scored_is_refused_before_it_is_opened(
+    make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make(_Run)
+    tasks = (replace(job.table.tasks[0], score="auroc"), *job.table.tasks[1:])
+    labels = job.table.labels.copy()
+    labels[job.table.rows("test"), 0] = 0
+    held = replace(job.table, tasks=tasks, labels=labels)
+    monkeypatch.setattr(run_module, "read_table", refusing_as(read_table, lambda *given, **more: held))
+    del job.fingerprint
+    with pytest.raises(DataError, match="test split: task"):
+        job.begin(False, None, open_test=True)
+    job.begin(False, None)
+    assert not openings(job.folder.parent)
+
+
 @pytest.mark.parametrize(
     ("values", "roles"),
     [

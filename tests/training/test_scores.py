@@ -32,6 +32,7 @@ from distune.training.scoring.scores import (
     overall_score,
     score_in_words,
     task_score,
+    undefined_scores,
 )
 from distune.training.scoring.weighted_scores import weighted_task_score
 
@@ -230,6 +231,12 @@ def test_the_splits_that_are_evaluated_must_define_the_score() -> None:
     assert first.startswith("test split: task t") and second.startswith("test split: task u")
     with pytest.raises(DataError):
         check_scores(replace(table, labels=np.where(labels == 1, 0, labels)), Path("root"))
+
+
+@pytest.mark.parametrize(("labels", "is_defined"), [([0, 0, MISSING], False), ([0, 2, MISSING], True)])
+def test_a_kappa_that_is_zero_whatever_is_answered_is_refused(labels: list[int], is_defined: bool) -> None:
+    task = Task("grade", CLASSES, "ordinal", "quadratic_kappa")
+    assert (undefined_scores(np.array(labels)[:, None], [task]) == []) is is_defined
 
 
 def test_labels_that_neither_occur_nor_are_predicted_are_left_out() -> None:

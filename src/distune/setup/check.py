@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from distune.checking import check_experiment
 from distune.config import Config
+from distune.data.audit.leaks import group_findings
 from distune.data.demo.demo import without_writing
 from distune.data.table import Table
 from distune.setup.downloads import download_lines
 from distune.setup.estimate import NO_MEMORY, TRIED, Estimate, estimate
+from distune.training.scoring.scores import undefined_scores
 from distune.tuning.space.build import left_out
 from distune.tuning.space.inert import inert_values
 from distune.tuning.tune import base_of, search_space, values_outside
@@ -22,7 +24,8 @@ class Checked:
     Attributes:
         table: the usable examples; the images of a demo set that is not made yet are gone again.
         estimate: what a trial and the study will take on this machine; None where it was not measured.
-        remarks: why there is no estimate, what would be fetched, and why `tune` would refuse what `train` would not.
+        remarks: why there is no estimate, what would be fetched, and why `tune`, or who evaluates the test split, would
+            refuse what `train` would not.
     """
 
     table: Table
@@ -57,5 +60,21 @@ def check(config: Config, source: str, *, estimates: bool = True) -> Checked:
     base = base_of(config)
     space = search_space(base, config.study)
     remarks += [*inert_values(space, base), *left_out(space, base, config.study.only)]
-    remarks += [*download_lines(config), *(f"to tune it: {line}" for line in outside)]
+    leaks = [] if config.study.accept_leaks else _leaks(table)
+    remarks += [*download_lines(config), *(f"to tune it: {line}" for line in [*outside, *leaks])]
+    if len(test := table.rows("test")):
+        remarks += [
+            f"to evaluate the test split: {line}"
+            for line in undefined_scores(table.labels[test], table.tasks)
+        ]
     return Checked(table, measured, tuple(remarks))
+
+
+def _leaks(table: Table) -> list[str]:
+    """The severe findings of an audit that need no look at the images; the others are those of `distune audit`."""
+    labelled = table.labelled()
+    return [
+        f"{finding.title}: {finding.detail}"
+        for finding in group_findings(labelled)
+        if finding.severity == "severe"
+    ]

@@ -84,7 +84,7 @@ def run(
     with store or Store(max_gb=config.cache.max_gb) as opened:
         job = _Run(config, folder, callback or Callback(), opened, compute)
         with carried(job.cost):
-            job.begin(check_images, dataset)
+            job.begin(check_images, dataset, open_test=open_test)
             try:
                 teacher, fitted = job.train()
             except StopTraining:
@@ -165,7 +165,7 @@ class _Run(Callback):
         found, computed = dict(self.store.hits), dict(self.store.misses)
         return {"hits": found, "misses": computed, "seconds_saved": self.store.seconds_saved}
 
-    def begin(self, check_images: bool, dataset: str | None) -> None:
+    def begin(self, check_images: bool, dataset: str | None, *, open_test: bool = False) -> None:
         config = self.config
         if problems := undefined(config):
             raise ConfigError("config", problems)
@@ -178,7 +178,8 @@ class _Run(Callback):
             self.table = read_table(config.data, config.seed, check_images=check_images)
             for note in guesses(self.table.notes) if dataset is None else ():  # a study has said it once
                 _log.warning("%s", note)
-            check_scores(self.table, config.data.root)
+            scores_test = open_test and len(self.table.rows("test")) > 0
+            check_scores(self.table, config.data.root, ("dev", "test") if scores_test else ("dev",))
             images = image_fingerprints(self.table)
             self.fingerprint = table_fingerprint(self.table, images)
             check_unchanged(config.data.root, self.fingerprint, dataset)

@@ -80,6 +80,14 @@ def _check_tasks(config: DataConfig, raw: RawTable) -> None:
         for name in named
         if name not in raw.task_names
     ]
+    missing = {word.strip().casefold() for word in config.missing_values}
+    unknown += [
+        f"data.label_map.{name}: {spelling!r} becomes {label!r}, a word of data.missing_values; map it to '' where its "
+        "label is not known, or take the word from that list"
+        for name, spellings in (config.label_map or {}).items()
+        for spelling, label in spellings.items()
+        if label.strip() and label.strip().casefold() in missing
+    ]
     if unknown and not raw.structure:
         raise DataError(config.root, unknown)
 

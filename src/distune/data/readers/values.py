@@ -90,8 +90,6 @@ def interpreted(
         settings = config.tasks.get(name, TaskConfig())
         label_map = dict((config.label_map or {}).get(name, {}))
         parts = [cell_parts(cell, settings) for cell in columns[task]]
-        for own, cell, several in zip(faults, columns[task], parts, strict=True):
-            own += _contradictions(name, cell, several, settings)
         found_labels = [part for own in parts for part in own]
         notes += _unused(name, found_labels, label_map)
         mapped = [mapped_label(label, label_map) for label in found_labels]
@@ -108,7 +106,8 @@ def interpreted(
         )
         left = iter(named)
         spelled = [[next(left) for _ in own] for own in parts]
-        for own, found in zip(faults, spelled, strict=True):
+        for own, cell, found in zip(faults, columns[task], spelled, strict=True):
+            own += _contradictions(name, cell, found, settings)
             _add(own, found, twins, f"label of task {name!r}", remedy)
         columns[task] = [(settings.separator or "").join(own) for own in spelled]
     long = sum(len(text) > LONGEST_TEXT for text in texts)
