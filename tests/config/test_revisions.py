@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from distune.config import Config
 from distune.config.revisions import carried_over, pinned
+from distune.errors import ConfigError
 
 COMMIT = "0" * 40
 
@@ -29,3 +32,6 @@ def test_encoders_of_image_and_text_are_pinned_to_the_commits_of_their_models() 
     )
     assert (found.student.text.revision, found.teacher.text.revision) == (COMMIT, other)
     assert found.student.vision == config.student.vision and found.teacher.vision == config.teacher.vision
+    with pytest.raises(ConfigError) as refused:
+        pinned(config, {config.student.text.name: "no commit"})
+    assert refused.value.source == "encoders"

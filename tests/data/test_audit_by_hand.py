@@ -22,6 +22,7 @@ from distune.data.audit.leaks import duplicate_findings, group_findings, same_ca
 from distune.data.audit.participant_flow import participant_flow
 from distune.data.audit.repeats import repeat_findings
 from distune.data.audit.texts import empty_text_findings, named_label_findings, text_lengths, word_findings
+from distune.data.audit.values import reading_findings
 from distune.data.table import MISSING, Split, Table, Task
 
 
@@ -172,6 +173,16 @@ def test_the_flow_counts_rows_cases_and_causes() -> None:
         ("train", 2, 1),
         ("dev", 1, 1),
         ("without labels, for the teacher's answers alone", 1, 1),
+    ]
+
+
+def test_every_note_of_the_reading_is_repeated() -> None:
+    one = table([[0], [1]], ["train", "dev"])
+    assert reading_findings(one) == []
+    (found,) = reading_findings(replace(one, notes=("as it is", "and more")))
+    assert found.severity == "info" and [dict(row) for row in found.rows] == [
+        {"read": "as it is"},
+        {"read": "and more"},
     ]
 
 

@@ -44,6 +44,7 @@ def root(tmp_path: Path) -> Path:
         ("SCANS/A.PNG", "scans/a.png", "other case"),
         (f"scans/{NFC}.png", f"scans/{NFD}.png", "Unicode form"),
         ("up/c", "Up/c.dcm", "extension and in other case"),
+        ("scans/GRÖSSE.PNG", f"scans/{NFD}.png", "other case"),
     ],
 )
 def test_the_one_file_that_fits_is_found_and_said(root: Path, written: str, file: str, how: str) -> None:

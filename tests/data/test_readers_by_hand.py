@@ -326,6 +326,21 @@ def test_the_share_of_labels_that_is_kept() -> None:
         assert len(labelled) + len(hidden) == 20 and {one.labels for one in hidden} == {("", "")}
 
 
+def test_a_medpix_row_without_a_key_says_which_and_what_is_near(medpix: Callable[..., Path]) -> None:
+    root = medpix()
+    odd = {**medpix_row(0), "Typ": "CT"}
+    del odd["Type"]
+    write_lines(root / "splitted_dataset/descriptions_train.jsonl", ["{}", json.dumps(odd), "null"])
+    assert [str(fault) for _, fault in read_medpix(DataConfig(root=root)).bad_rows] == [
+        "no key 'image'",
+        "no key 'U_id'",
+        "no key 'Type'",
+        "no key 'Location Category'",
+        "no key 'Type': did you mean 'Typ'?",
+        "a row is a JSON object: not NoneType",
+    ]
+
+
 def test_json_values_of_a_medpix_row_that_are_no_text(medpix: Callable[..., Path]) -> None:
     root = medpix()
     rows: list[Any] = [json.dumps({**medpix_row(0), "U_id": 7}), json.dumps({**medpix_row(1), "Type": None})]

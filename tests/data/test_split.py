@@ -291,6 +291,14 @@ def test_one_group_that_brings_two_classes_is_enough_for_train() -> None:
     assert splits.tolist() == [0, 0, 2]
 
 
+def test_a_group_brings_the_classes_of_all_its_rows() -> None:
+    """Train lacks r and s: the one group that has r has s, too, in another row, so no other has to move."""
+    labels, groups = [("a",), ("r",), ("s",), ("s",), ("s",)], np.array([0, 1, 1, 2, 2])
+    splits = np.array([0, 1, 2])
+    _give_train_every_class(splits, labels, groups)
+    assert splits.tolist() == [0, 0, 2]
+
+
 def test_a_row_of_two_labels_leaves_train_only_where_train_keeps_both() -> None:
     """Class x is left with group 2, class b is not: the smallest group may not go."""
     labels, groups = [("a", "x"), ("b", "x"), ("a", "x"), ("a", "x")], np.array([0, 1, 2, 2])

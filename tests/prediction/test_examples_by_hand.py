@@ -23,7 +23,7 @@ from distune.errors import DataError, UserError
 from distune.prediction import load, novelty
 from distune.prediction.answers import Answers, joined, named, predicted
 from distune.prediction.evaluation import _ends, evaluate, record
-from distune.prediction.example_pixels import array_of, encoder_pixels
+from distune.prediction.example_pixels import array_of, encoder_pixels, is_picture
 from distune.prediction.example_tables import _file, read_examples
 from distune.prediction.examples import (
     Example,
@@ -33,6 +33,7 @@ from distune.prediction.examples import (
     is_frame,
     is_image,
     is_nothing,
+    several,
 )
 from distune.prediction.inputs import Inputs, _problem, lacks
 from distune.prediction.label_cells import PartLabels
@@ -410,6 +411,8 @@ def test_labelled_examples_in_memory() -> None:
         (None, {"texts": ["x"], "labels": {"other": ["y"]}}, "no task 'other'"),
         ("a.csv", {"texts": ["x"]}, "texts"),
         ("a.csv", {"groups": ["x"]}, "groups"),
+        ("a.csv", {"texts": []}, "texts"),
+        (frame(group=["p", "q"]), {"groups": []}, "groups"),
     ):
         with pytest.raises(UserError, match=word):
             labelled(PREDICTOR, data, **options)  # type: ignore[arg-type]
@@ -551,6 +554,20 @@ def test_an_encoding_that_is_a_guess_is_said(
     (tmp_path / "t.csv").write_bytes(b"text\n" + text + b"\n")
     (found,) = read_examples(tmp_path / "t.csv", tmp_path, Columns(image=(), encoding=likely))
     assert ("Windows-1252" in caplog.text) is is_said and (found.text == "Kość") is not is_said
+
+
+def test_a_picture_is_known_by_what_it_can_do(tmp_path: Path) -> None:
+    assert is_picture(Image.new("L", (2, 2)))
+    with (tmp_path / "a").open("w") as file:  # which has a mode, too
+        for odd in (file, SimpleNamespace(getexif=dict), grey(1), "a.png", None):
+            assert not is_picture(odd)
+
+
+def test_what_holds_one_thing_for_each_example_has_an_order() -> None:
+    assert several("texts", (text for text in "ab")) == several("texts", np.array(["a", "b"])) == ["a", "b"]
+    for odd in ("ab", b"ab", {"a": 1}, {"a"}, np.array(3), 3, None):
+        with pytest.raises(UserError, match=r"^texts: "):
+            several("texts", odd)
 
 
 def test_a_data_frame_is_known_by_what_it_can_do() -> None:

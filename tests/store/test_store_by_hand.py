@@ -261,7 +261,7 @@ def test_a_draft_that_the_disk_has_no_room_for_stays_in_memory(tmp_path: Path) -
         assert draft.folder is None and draft.fault is not None and draft.fault.errno == code
         assert draft.tensors("w")["a"].tolist() == [0.0, 1.0]
         draft.new_array("n", (2,), np.int64)[:] = 3
-        assert draft.array("n").tolist() == [3, 3]
+        assert draft.array("n").tolist() == [3, 3] and draft.array("n").dtype == np.int64
     draft = Entry(tmp_path)
     with pytest.raises(OSError, match="disk"), draft.in_memory_otherwise():
         raise OSError(errno.EIO, "disk")
