@@ -184,6 +184,17 @@ def read_or_error(file: Path) -> object:
         return error
 
 
+def test_what_decoders_said_is_not_kept(tmp_path: Path) -> None:
+    stream = decoder_messages._stream()
+    if stream is None:
+        pytest.skip("nothing can be caught here")
+    whole = encoded("JPEG")
+    (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2] + b"\xff" * 40 + whole[len(whole) // 2 + 40 :])
+    for _ in range(3):
+        assert image_problems([str(tmp_path / "a.jpg")], 100.0) != [None]
+        assert os.fstat(stream.file).st_size == 0
+
+
 @pytest.mark.parametrize(("filler", "is_good"), [(b"\0" * 9, True), (b"a camera", False)])
 def test_a_jpeg_that_its_camera_filled_up_is_whole(tmp_path: Path, filler: bytes, is_good: bool) -> None:
     (tmp_path / "a.jpg").write_bytes(encoded("JPEG")[:-2] + filler + b"\xff\xd9")

@@ -167,14 +167,15 @@ def test_a_table_holds_classes_of_its_kind(
     assert "own" not in LOSSES and "own" not in FUSIONS
 
 
-def test_an_error_in_a_plugin_is_called_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("loaded", ["my_package", "my_package.losses", "my_package.more"])
+def test_an_error_in_a_plugin_is_called_its_own(loaded: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("my_package.losses")
     exec("def fails():\n    return {}['x']", module.__dict__)
-    monkeypatch.setattr("distune.plugins._loaded", ["my_package"])
-    for fails, plugin in ((module.fails, "my_package"), (lambda: {}["x"], None)):
+    monkeypatch.setattr("distune.plugins._loaded", ["my_packages", loaded])
+    for fails, plugin in ((module.fails, loaded), (lambda: {}["x"], None)):
         with pytest.raises(KeyError) as raised:
             fails()
         assert plugin_behind(raised.value) == plugin
         code, message = ending_of(raised.value)
-        assert code == 1 and ("plugin my_package" in message) == (plugin is not None)
+        assert code == 1 and (f"plugin {loaded}" in message) == (plugin is not None)
         assert ("fault of Distune" in message) == (plugin is None)

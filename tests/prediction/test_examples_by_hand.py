@@ -27,6 +27,7 @@ from distune.prediction.example_pixels import array_of, encoder_pixels, is_pictu
 from distune.prediction.example_tables import _file, read_examples
 from distune.prediction.examples import (
     Example,
+    _framed,
     cell_of,
     column_of,
     examples_of,
@@ -554,6 +555,15 @@ def test_an_encoding_that_is_a_guess_is_said(
     (tmp_path / "t.csv").write_bytes(b"text\n" + text + b"\n")
     (found,) = read_examples(tmp_path / "t.csv", tmp_path, Columns(image=(), encoding=likely))
     assert ("Windows-1252" in caplog.text) is is_said and (found.text == "Kość") is not is_said
+
+
+def test_a_number_of_a_frame_that_is_none_is_named_with_its_picture() -> None:
+    assert _framed("a.dcm", 3) == "a.dcm#frame=3" and _framed(Path("a.dcm"), float("nan")) == "a.dcm"
+    picture = grey(1)
+    assert _framed(picture, "x") is picture
+    for odd in ("x", 0, -1, 1.5):
+        with pytest.raises(UserError, match=rf"a\.dcm: .*{odd}"):
+            _framed("a.dcm", odd)
 
 
 def test_a_picture_is_known_by_what_it_can_do(tmp_path: Path) -> None:

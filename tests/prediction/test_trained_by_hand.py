@@ -104,6 +104,18 @@ def test_what_is_absent_changes_nothing_in_the_answer(tiny_config: Callable[...,
     assert np.abs(model.probabilities(shown, ids, None)[0] - first).max() > 1e-6
 
 
+@pytest.mark.parametrize(("bf16", "kept"), [(False, 1.001), (True, 1.0)])
+def test_what_frozen_layers_give_is_as_exact_as_it_is_kept_for_training(
+    bf16: bool, kept: float, tiny_config: Callable[..., Config]
+) -> None:
+    config = tiny_config()
+    model = TrainedStudent(student(config), config, (SIDE, SIGNS), Compute(torch.device("cpu"), bf16))
+    found = model._stored(torch.tensor([1.001], dtype=torch.float64))
+    assert found.dtype == torch.float32 and found.item() == pytest.approx(kept, abs=1e-6)
+    pixels_ = torch.tensor([255], dtype=torch.uint8)
+    assert model._stored(pixels_) is pixels_
+
+
 @pytest.mark.parametrize("absent", ["vision", "text"])
 def test_a_student_of_one_modality(tiny_config: Callable[..., Config], absent: str) -> None:
     config = tiny_config(**{f"student__{absent}": "none"})

@@ -27,7 +27,7 @@ LAYOUT = Layout(
     "words",
     ("kind", "site"),
     group="case",
-    columns=(Column("file", "image", "why a file"),),
+    columns=(Column("file", "image", "why a\n file"),),
 )
 WORDS = _frozen("minilm-l6")
 FROZEN = Encoders(
