@@ -184,7 +184,7 @@ def test_a_description_holds_all_that_prediction_needs(tmp_path: Path) -> None:
         "columns": {
             "image": ["scan", "image"], "text": ["report"], "missing": ["nil"], "group": ["case"], "frame": ["page"]
         },
-        "encoding": "cp1250",
+        "encoding": "cp1250", "reading": {"tasks": {}, "label_map": None},
     }  # fmt: skip
     assert {name: about[name] for name in expected} == expected
     check_labels(tmp_path / "l", labels)

@@ -43,6 +43,7 @@ SOUND: dict[str, Any] = {
     "tokenizer": {"kind": "hashed_words", "buckets": 100, "maximum": 64},
     "columns": {"image": ["image"], "text": ["text"], "missing": ["n/a"]},
     "encoding": "cp1250",
+    "reading": {"tasks": {"side": {"separator": "|"}}, "label_map": None},
 }
 TASKS: dict[str, Any] = {
     "tasks": [

@@ -367,6 +367,21 @@ def test_labels_in_the_columns_of_the_student() -> None:
         label_columns_of(Labelled("n", [], {"kind": []}, []), (TASK,))
 
 
+def test_a_bundle_reads_labels_as_its_run_did() -> None:
+    class Several(ByLength):
+        tasks = (Task("kind", ("a", "b"), "multi_label"),)
+
+    held = {"tasks": {"kind": {"separator": "|", "negative": "no"}}, "label_map": {"kind": {"A": "a"}}}
+    predictor = Predictor(Several(), {"kind": 1.0}, Columns((), ("text",), ("nil",)), "bundle", held)
+    labels = {"kind": ["A|b", "no", "b", "nil"]}
+    found = labelled(predictor, None, texts=["x"] * 4, labels=labels)
+    expected = [[1, 1], [0, 0], [0, 1], [MISSING, MISSING]]
+    assert label_columns_of(found, predictor.tasks).tolist() == expected
+    odd = replace(predictor, reading={"tasks": {"kind": {"separator": 3}}})
+    with pytest.raises(UserError, match="export again"):
+        labelled(odd, None, texts=["x"] * 4, labels=labels)
+
+
 def test_labels_that_define_no_score_are_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ByLength, "tasks", (replace(TASK, score="auroc"),))
     monkeypatch.setattr("distune.prediction.evaluation.check_novelty", lambda *_: pytest.fail("compared"))

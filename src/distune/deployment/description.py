@@ -90,6 +90,11 @@ PREPROCESS: Mapping[str, Rule] = {
         "lists of names", lambda value: isinstance(value, dict) and all(map(_are_texts, value.values()))
     ),
     "encoding": Rule("null, or the name of an encoding", _is_encoding, needed=False),
+    "reading": Rule(
+        "an object of tasks and label_map",
+        lambda value: isinstance(value, dict) and set(value) <= {"tasks", "label_map"},
+        needed=False,
+    ),
 }
 TOKENIZERS: Mapping[str, Mapping[str, Rule]] = {
     HASHED_WORDS: {"maximum": _whole(1, 2**63), "buckets": _whole(3, 2**31)},

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distune import __version__
-from distune.config import with_values
+from distune.config import as_dict, with_values
 from distune.data import Table, read_table
 from distune.data.ragged import LENGTH_STEP
 from distune.data.tokenizer import HashTokenizer, SubwordTokenizer
@@ -242,6 +242,7 @@ def _write_description(draft: Path, predictor: Predictor, model: TrainedStudent)
                 name: held for name, held in asdict(predictor.columns).items() if isinstance(held, tuple)
             },
             "encoding": predictor.columns.encoding,
+            "reading": {name: as_dict(model.config.data)[name] for name in ("tasks", "label_map")},
         },
     )
 

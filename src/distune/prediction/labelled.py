@@ -34,7 +34,7 @@ from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import was_trained_on
 from distune.utils.arguments import check_argument, check_path
 from distune.utils.files.paths import in_full
-from distune.utils.text import counted, listed
+from distune.utils.text import counted, listed, one_line
 
 _log = logging.getLogger(__name__)
 GROUP_COLUMNS = ("group", "patient", "case")
@@ -246,9 +246,18 @@ def _config_of(predictor: Predictor) -> Config | None:
 
 
 def _data_of(predictor: Predictor) -> DataConfig:
-    """How the data set of the student's run is read; of that a bundle knows the words for nothing alone."""
+    """How the data set of the student's run is read; of a bundle what it holds of that."""
     config = _config_of(predictor)
-    return DataConfig(missing_values=predictor.columns.missing) if config is None else config.data
+    if config is not None:
+        return config.data
+    # Of the readers that may have a column a label the one that needs no names of others.
+    held = {"reader": "wound", "missing_values": predictor.columns.missing, **predictor.reading}
+    try:
+        return DataConfig.model_validate(held)
+    except ValueError as error:
+        raise UserError(
+            f"{predictor.source}: how its labels are read: {one_line(error)}; export again"
+        ) from None
 
 
 def _of_folder(predictor: Predictor, root: Path) -> Labelled:

@@ -38,12 +38,14 @@ class Predictor:
         temperatures: by task, fitted on dev; 1 leaves the probabilities as the model gives them.
         columns: names of the columns in tables of new examples.
         source: where the model came from.
+        reading: of a bundle, how its run read its labels: `tasks` and `label_map`, as in the section `data`.
     """
 
     model: Model
     temperatures: Mapping[str, float]
     columns: Columns = field(default_factory=Columns)
     source: str = ""
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[Task, ...]:
