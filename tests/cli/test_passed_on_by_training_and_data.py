@@ -55,6 +55,43 @@ def test_confirm_passes_everything_on(distune: Command, called: Any, reason: str
         assert distune("confirm", "s", *twice.split())[0] == 2
 
 
+@pytest.mark.parametrize("has_test", [True, False])
+def test_check_says_what_it_found_and_measures_unless_told_not_to(
+    distune: Command, called: Any, has_test: bool
+) -> None:
+    Path("c.yaml").write_text("name: c\n")
+    rows = {"train": range(6), "dev": range(3), "test": range(2 * has_test)}
+
+    class Table(SimpleNamespace):
+        def __len__(self) -> int:
+            return 9 + 2 * has_test
+
+    table = Table(
+        rows=lambda split: rows.get(split, ()),
+        tasks=(Task("kind", ("a", "b")),),
+        notes=("semicolons",),
+        dropped=("x.png: torn",),
+    )
+    estimate = SimpleNamespace(lines=lambda: ["a minute"])
+    calls = called(
+        "distune.setup.check.check", SimpleNamespace(table=table, estimate=estimate, remarks=("also",))
+    )
+    code, said, _ = distune("check", "c.yaml", "--data-root", "d", "--set", "seed=7")
+    first, *lines = said.splitlines()
+    assert code == 0 and first.startswith(
+        "c.yaml: sound. 11 examples (" if has_test else "c.yaml: sound. 9 examples ("
+    )
+    assert ("6 train, 3 dev, 2 test)" in first) is has_test
+    assert [line.strip() for line in lines] == [
+        "task kind: a, b", *([] if has_test else ["this data set has no test split"]), "read: semicolons",
+        "dropped on request: 1 bad example", "x.png: torn", "a minute", "also",
+    ]  # fmt: skip
+    assert distune("check", "c.yaml", "--no-estimate")[0] == 0
+    (config, source, how), (_, _, plain) = calls
+    assert (config.data.root, config.seed, source) == (Path("d"), 7, "c.yaml")
+    assert (how, plain) == ({"estimates": True}, {"estimates": False})
+
+
 def outcome(reason: str, failure: Failure | None = None) -> Any:
     summary = {"files": {"summary": "a.json"}}
     return SimpleNamespace(
