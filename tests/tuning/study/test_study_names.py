@@ -17,7 +17,6 @@ from distune.tuning.coordinator.leases import PREFIX, Lease, this_host
 from distune.tuning.staged import SUFFIX, split_settings
 from distune.tuning.study import read_only
 from distune.tuning.study.names import (
-    LOOK_BACK,
     _can_resume,
     _newest,
     check_before_opening,
@@ -164,7 +163,7 @@ def test_the_newest_studies_of_a_config_s_name_come_first(tmp_path: Path) -> Non
     for name in ("own_20260199.db", "other_tuning_20260199.db", "own_tuning_20260199.txt"):
         (tmp_path / name).touch()
     found = _newest(tmp_path, None, "own")
-    assert found == [f"own_tuning_202601{day:02d}" for day in range(25, 25 - LOOK_BACK, -1)]
+    assert found == [f"own_tuning_202601{day:02d}" for day in range(25, 5, -1)]
     assert _newest(tmp_path / "nowhere", None, "own") == []
 
 

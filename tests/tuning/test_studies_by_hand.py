@@ -1,0 +1,213 @@
+"""Status, summary, teachers and forks of studies whose trials and leases are written by hand."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from study_helpers import base_config, memory_study, settings_of, sqlite_study, tune_request
+
+from distune.config import SearchParameter
+from distune.errors import UserError
+from distune.tuning import staged
+from distune.tuning.coordinator.leases import PREFIX, Lease
+from distune.tuning.coordinator.ledger import OWNER
+from distune.tuning.dashboard import copy_study
+from distune.tuning.fork_study import _copy
+from distune.tuning.space.space import Space, choice_of
+from distune.tuning.status import RunningTrial, StudyStatus, status_of
+from distune.tuning.study.attributes import OVERRIDES
+from distune.tuning.study.settings import COMMITS
+from distune.tuning.study.storage import opened
+from distune.tuning.study.storage_retry import StorageRetry
+from distune.tuning.summary import _configured, config_of_trial, warning_of
+from distune.tuning.trials.folds import FOLD_SCORES
+from distune.tuning.trials.trial import TEACHER_SCORE
+from distune.tuning.tune import _open
+
+NOW = datetime.now().astimezone()
+
+
+def status(study: optuna.Study, *leases: Lease, **attributes: Any) -> StudyStatus:
+    for lease in leases:
+        study.set_user_attr(PREFIX + lease.coordinator, lease.__dict__)
+    for key, value in attributes.items():
+        study.set_user_attr(key, value)
+    return status_of(study, "the storage", NOW)
+
+
+def add(study: optuna.Study, state: TrialState, owner: str | None = None, **about: Any) -> None:
+    value = about.pop("value", 0.5 if state == TrialState.COMPLETE else None)
+    scores = about.pop("scores", {})
+    attributes = {OVERRIDES: {}, **({} if owner is None else {OWNER: owner}), **about}
+    study.add_trial(create_trial(state=state, value=value, user_attrs=attributes, intermediate_values=scores))
+
+
+LIVING = replace(Lease.new(2, n_trials=30), coordinator="living", started=200.0)
+KILLED = replace(LIVING, coordinator="killed", started=100.0, pid=2**22 + os.getpid(), workers=7, n_trials=9)
+ENDED = replace(LIVING, coordinator="ended", started=300.0, ended="timeout", workers=5, n_trials=40)
+
+
+def test_a_study_that_coordinators_work_on(tmp_path: Path) -> None:
+    study = memory_study(settings_of())
+    (tmp_path / "progress.txt").write_text("targets 3 of 9")
+    add(study, TrialState.COMPLETE, "living", seconds=100.0, value=0.75)
+    add(study, TrialState.PRUNED, "ended", seconds=20.0)
+    add(study, TrialState.RUNNING, "living", scores={1: 0.5, 3: 0.25}, worker="worker-1", attempts=2,
+        folder=str(tmp_path), started="2026-01-02T03:04:05+00:00")  # fmt: skip
+    add(study, TrialState.RUNNING, "killed")
+    add(study, TrialState.WAITING, "living")
+    add(study, TrialState.FAIL, failure_kind="crash")
+    found = status(study, LIVING, KILLED, ENDED)
+    assert (found.storage, found.workers, found.n_trials, found.ended) == ("the storage", 2, 40, None)
+    assert found.interrupted == (3, 4) and found.failures == {"crash": 1} and found.is_ours
+    host = LIVING.host.partition("/")[0]
+    started = datetime.fromisoformat("2026-01-02T03:04:05+00:00")
+    assert found.running == (RunningTrial(2, "worker-1", host, 3, 0.25, started, 2, "targets 3 of 9"),)
+    assert found.ends is not None and (found.ends - NOW).total_seconds() == 60.0 * 38 / 2
+    assert (found.counts.finished, found.counts.best) == (2, (0, 0.75))
+
+
+@pytest.mark.parametrize(("leases", "ended"), [((KILLED,), None), ((KILLED, ENDED), "timeout"), ((), None)])
+def test_a_study_that_nobody_works_on(leases: tuple[Lease, ...], ended: str | None) -> None:
+    study = memory_study(settings_of())
+    add(study, TrialState.COMPLETE, seconds=100.0)
+    add(study, TrialState.RUNNING, "killed")
+    found = status(study, *leases)
+    assert (found.ended, found.workers, found.ends, found.running) == (ended, 0, None, ())
+    assert found.interrupted == (1,)
+    assert found.n_trials == (leases[-1].n_trials if leases else None)
+
+
+@pytest.mark.parametrize(("direction", "is_warned"), [("maximize", True), ("minimize", False)])
+def test_a_teacher_with_little_to_teach_is_one_where_high_scores_are_good(
+    direction: str, is_warned: bool
+) -> None:
+    study = optuna.create_study(direction=direction)
+    add(study, TrialState.COMPLETE, value=0.9, teacher_score=0.1)
+    found = status(study)
+    assert (found.teacher_warning is not None) is is_warned and not found.is_ours
+
+
+def test_a_study_of_several_objectives_has_no_status() -> None:
+    with pytest.raises(UserError, match="2 objectives"):
+        status(optuna.create_study(directions=["maximize", "minimize"]))
+
+
+def test_a_trial_s_config_has_its_own_values_and_the_study_s_commits() -> None:
+    study = memory_study(settings_of(base_config(student__vision__name="deit-tiny")))
+    name = study.user_attrs["base_config"]["student"]["vision"]["name"]
+    study.set_user_attr(COMMITS, {name: "a" * 40})
+    config = _configured(study, {"student.lr": 0.125})
+    assert (config.student.lr, config.student.vision.revision) == (0.125, "a" * 40)
+    trial = create_trial(value=0.5, user_attrs={OVERRIDES: {"student.lr": 0.25}})
+    assert config_of_trial(study, trial).student.lr == 0.25
+
+
+@pytest.mark.parametrize(("folds", "on"), [(None, "on dev"), ([0.8, 0.9], "on 2 folds")])
+def test_the_teacher_of_a_trial_is_compared_on_what_it_was_scored_on(folds: Any, on: str) -> None:
+    attributes = {TEACHER_SCORE: 0.1, **({} if folds is None else {FOLD_SCORES: folds})}
+    said = warning_of(create_trial(value=0.85, user_attrs=attributes))
+    assert said is not None and on in said
+    assert warning_of(create_trial(value=0.85, user_attrs={TEACHER_SCORE: 0.9})) is None
+    assert warning_of(create_trial(value=0.85)) is None
+
+
+def test_a_student_s_own_values_lie_over_those_of_its_teacher() -> None:
+    teachers = {
+        "base": {OVERRIDES: {}},
+        "teacher 3": {OVERRIDES: {"teacher.lr": 0.5, "training.batch_size": 8}},
+    }
+    own = Space({"batch": choice_of(4, 16, key="training.batch_size")})
+    space = staged.StudentSpace.offering(teachers, own)
+    drawn = space.overrides({"teacher": "teacher 3", "batch": 4})
+    assert drawn == {"teacher.lr": 0.5, "training.batch_size": 4}
+    assert (
+        space.overrides({"teacher": "base", "batch": 4})
+        == {"training.batch_size": 4}
+        == space.overrides({"batch": 4})
+    )
+    base = space.base_values(base_config())
+    assert base == {"teacher": "base", "batch": base_config().training.batch_size}
+
+
+@pytest.mark.parametrize(
+    ("key", "is_theirs"),
+    [
+        ("teacher.lr", True),
+        ("training.batch_size", True),
+        ("data.image_size", True),
+        ("student.lr", False),
+        ("distillation.alpha", False),
+    ],
+)
+def test_what_a_trained_teacher_depends_on_is_settled_with_the_teachers(key: str, is_theirs: bool) -> None:
+    assert staged._is_for_teachers(key) is is_theirs
+
+
+@pytest.mark.parametrize(
+    ("base", "kept"),
+    [
+        (0.1, ["teacher 3", "teacher 2", "teacher 1", "base"]),  # worse, and a choice all the same
+        (0.65, ["teacher 3", "base", "teacher 2"]),
+    ],
+)
+def test_the_best_three_teachers_and_that_of_the_base_config(base: float, kept: list[str]) -> None:
+    study = memory_study(settings_of())
+    for number, value in enumerate((base, 0.5, 0.6, 0.7)):
+        params = {"teacher_lr": number}
+        add(study, TrialState.COMPLETE, value=value, fixed_params=params, baseline=number == 0)
+    add(study, TrialState.PRUNED, value=None, scores={1: 0.99}, fixed_params={"teacher_lr": 9})
+    found = staged.best_teachers(study)
+    assert list(found) == kept
+    assert found["teacher 3"] == {"number": 3, "score": 0.7, "params": {"teacher_lr": 3}, OVERRIDES: {}}
+
+
+def test_a_teacher_that_equals_the_base_config_s_is_offered_once() -> None:
+    study = memory_study(settings_of())
+    for number, value in enumerate((0.1, 0.5, 0.6, 0.7)):
+        params = {"teacher_lr": 1 if number in (0, 3) else number + 5}
+        add(study, TrialState.COMPLETE, value=value, fixed_params=params, baseline=number == 0)
+    assert list(staged.best_teachers(study)) == ["teacher 3", "teacher 2", "teacher 1"]
+
+
+def of_alpha(alpha: float, **about: Any) -> FrozenTrial:
+    attributes = {OVERRIDES: {"distillation.alpha": alpha}, OWNER: "somebody", "seconds": 9.0}
+    return create_trial(value=0.5, user_attrs=attributes, intermediate_values={1: 0.25}, **about)
+
+
+def test_a_trial_outside_of_the_new_ranges_is_not_copied() -> None:
+    old = memory_study(settings_of())
+    narrow = SearchParameter(type="float", low=0.5, high=1.5)
+    settings = settings_of(base_config(search_space={"alpha": narrow.model_dump()}))
+    settings = replace(settings, space=Space({"alpha": narrow}))
+    inside, outside = (_copy(old, of_alpha(alpha), settings) for alpha in (1.25, 1.75))
+    assert outside is None, "no sampler may learn from a point that it could not draw"
+    assert inside is not None and inside.params == {"alpha": 1.25} and inside.intermediate_values == {1: 0.25}
+    assert inside.user_attrs == {
+        OVERRIDES: {"distillation.alpha": 1.25}, "seconds": 9.0, "copied_from": [old.study_name, -1],
+    }  # fmt: skip
+    assert _copy(old, create_trial(value=0.5), settings) is None, "nothing says what it ran"
+
+
+def test_a_fork_keeps_the_commits_of_the_study_that_it_copies(tmp_path: Path) -> None:
+    """The same trials at another commit would be trials of other models."""
+    old = sqlite_study(tmp_path, settings_of(), "old")
+    old.set_user_attr(COMMITS, {"own/model": "a" * 40})
+    request = tune_request(fork="new", study_name="old", logs=tmp_path)
+    with opened(f"sqlite:///{tmp_path}/new.db") as storage:
+        study, _ = _open(request, storage, "new", settings_of(), StorageRetry())
+        assert study.user_attrs[COMMITS] == {"own/model": "a" * 40}
+
+
+def test_a_dashboard_of_a_study_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    sqlite_study(tmp_path, settings_of(), "some")
+    with pytest.raises(UserError, match="holds no study other; it holds some"):
+        copy_study("other", tmp_path / "copy.db", storage=f"sqlite:///{tmp_path}/some.db")
+    assert not (tmp_path / "copy.db").exists()
