@@ -382,6 +382,14 @@ def test_a_frame_of_one_split_has_the_tables_that_are_read(config: Config, tmp_p
             with_data(config, frame(tmp_path, split=["train"] * 11 + [odd]))
 
 
+def test_a_cell_that_no_table_holds_is_named_with_its_row_and_column(config: Config, tmp_path: Path) -> None:
+    for column, odd in (("text", ["a", "list"]), ("kind", b"bytes"), ("group", {"a", "set"})):
+        held = frame(tmp_path)
+        held[column] = [odd if row == 3 else value for row, value in enumerate(held[column])]
+        with pytest.raises(DataError, match=rf"row 3: column '{column}'"):
+            with_data(config, held)
+
+
 def test_other_names_of_columns_are_another_folder(config: Config, tmp_path: Path) -> None:
     held = frame(tmp_path, split=["train", "dev"] * 6)
     roots = {with_data(config, held.rename(columns={"kind": name})).data.root for name in ("kind", "sort")}

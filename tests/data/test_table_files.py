@@ -286,6 +286,9 @@ def test_the_encoding_can_be_given(root: Path) -> None:
         ("latin-1", b"\x81,b\n", False, "in Latin-1"),
         (None, "é,b\n".encode(), False, ""),
         (None, "é,b\n".encode("utf-16"), False, "in UTF-16"),
+        ("utf-8", "é,b\n".encode(), False, ""),
+        ("cp1252", "é,b\n".encode(), True, "in Windows-1252"),
+        ("cp1252", b"e,b\n", False, "in Windows-1252"),
     ],
 )
 def test_an_encoding_is_a_guess_where_others_would_fit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from dataclasses import replace
@@ -69,6 +70,10 @@ def test_the_card_names_tasks_encoders_and_licences_of_the_student() -> None:
     assert "- encoders: tiny-cnn, a_b/own\\*model; fusion: cross_attention" in model
     alone = said(model_card._model(config.replace(**{"student.text": "none"}), (SIDE,), "32-bit"))
     assert "It reads image and gives" in alone and "encoders: tiny-cnn;" in alone
+    other = config.replace(**{"student.fusion": "simple", "teacher.fusion": "gated", "teacher.text": "none"})
+    shown = said(model_card._model(other, (Task("1. a", ("- b", "# c")),), "32-bit"))
+    assert "fusion: simple" in shown and "It reads image and text" in shown
+    assert "- 1\\. a: \\- b, \\# c" in shown
     licences = said(model_card._licences(config))
     assert "- tiny-cnn: built in, no published weights" in licences and "vit" not in licences
     assert "own\\*model: not known to Distune" in licences
@@ -294,6 +299,44 @@ def test_the_data_of_an_export_are_those_of_the_run(
 def test_where_a_bundle_goes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(export, "run_config", lambda run: Config().replace(name="scans"))
     assert default_folder(tmp_path / "run_7") == Path("logs/bundles/scans_run_7")
+    asked: list[tuple[Any, ...]] = []
+
+    def exported(run: Path, out: Path, *, data_root: Path | None = None, **options: Any) -> str:
+        asked.append((run, out, data_root, options))
+        return "parity"
+
+    monkeypatch.setattr(export, "run_behind", lambda source, storage: Path(f"{source}@{storage}"))
+    monkeypatch.setattr(export, "export_run", exported)
+    monkeypatch.setattr(export, "default_folder", lambda run: Path("usual"))
+    assert export.export_source("r", "own", storage="s", data_root="d", quantisation="int8") == (
+        Path("own"),
+        "parity",
+    )
+    assert export.export_source("r") == (Path("usual"), "parity")
+    assert asked == [
+        (Path("r@s"), Path("own"), Path("d"), {"quantisation": "int8"}),
+        (Path("r@None"), Path("usual"), None, {}),
+    ]
+
+
+def test_a_whole_card_has_every_part_in_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_card, "score_with_interval", lambda *given: None)
+    monkeypatch.setattr(model_card, "read_results", lambda folder: {})
+    parity = {"examples": 7, "largest_difference": 1e-5, "changed": 0, "score": None}
+    card = model_card.model_card(
+        tmp_path / "run", Config(), (SIDE,), None, parity, "32-bit", {"side": 1.0}, ["- elsewhere"]
+    )
+    assert [line for line in card.splitlines() if line.startswith("#")] == [
+        "# medpix", "## Model", "## Data and splits", "## Scores", "## External evaluation",
+        "## Parity with training", "## Intended use and limits", "## Licences",
+    ]  # fmt: skip
+    assert "from the run run." in card and "- elsewhere" in card and "None is recorded" not in card
+    assert "no medical device" in card and card.endswith("\n")
+
+
+def test_a_checksum_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 300_000)
+    assert files.checksum_of(tmp_path / "a") == hashlib.sha256(b"x" * 300_000).hexdigest()
 
 
 def test_advice_of_a_library_is_not_shown_and_the_logger_is_as_before() -> None:

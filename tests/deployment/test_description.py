@@ -131,6 +131,9 @@ def test_a_field_that_holds_something_else_is_named(place: int, name: str, rule:
         {"tokenizer": {"kind": ["tokenizers"]}},
         {"modalities": ["text"]},
         {"window": [40, 0]},
+        {"window": [40, 80, 1]},
+        {"percentiles": [0, 50, 100]},
+        {"percentiles": [0]},
         {"percentiles": [99, 1]},
     ],
 )

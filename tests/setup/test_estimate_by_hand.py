@@ -13,7 +13,7 @@ from distune.data import read_table
 from distune.models.classifier import build_classifier
 from distune.setup import estimate as module
 from distune.setup.estimate import Estimate, ExampleCost, _measured, estimate, estimated
-from distune.training.devices import resolved
+from distune.training.devices import Compute, resolved
 
 TEACHER = ExampleCost(
     prefix_s=3.0,
@@ -112,6 +112,16 @@ def test_what_an_example_costs_is_measured_on_its_model(
     assert (found.trained_mb < found.weight_mb) == bool(frozen)
     assert 0 < found.forward_s < 1 and 0 < found.step_s < 1 and 0 < found.prefix_s < 1
     assert 0 < found.activation_mb < 50
+
+
+def test_a_call_takes_as_long_as_the_shorter_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 8.0, 10.0, 14.0])
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+    called: list[int] = []
+    assert (
+        module._seconds(lambda: called.append(1), Compute(torch.device("cpu"), False)) == 4.0 / module.TRIED
+    )
+    assert len(called) == 2
 
 
 def test_the_estimate_of_a_study_is_that_of_its_costs(

@@ -136,6 +136,10 @@ def test_files_that_belong_together_are_new_and_written_by_one(tmp_path: Path) -
     files[1].touch()
     with pytest.raises(UserError, match="b: is there already"):
         check_new(files)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="folder: is there already"):
+        check_new([tmp_path / "folder"])
+    (tmp_path / "folder").rmdir()
     with pytest.raises(UserError, match="already"), all_or_none(tmp_path, iter(files)):
         files[0].touch()
     assert not files[0].exists() and files[1].exists()

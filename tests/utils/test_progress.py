@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from distune.utils.progress import ProgressLines, duration, progress_to, report_progress
-from distune.utils.threads import CHUNK, threaded
+from distune.utils.threads import CHUNK, threaded, usable_cores
 
 
 def lines_of(updates: list[tuple[float, str, int, int]]) -> list[str]:
@@ -85,6 +87,15 @@ def test_every_item_is_worked_on_once_and_counted_over_all_chunks() -> None:
     assert heard == list(range(1, CHUNK + 4))
     report_progress("nobody listens", 1, 1)
     assert len(heard) == CHUNK + 3
+
+
+def test_the_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    if hasattr(os, "sched_getaffinity"):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 5, 7})
+        assert usable_cores() == 3
+        monkeypatch.delattr(os, "sched_getaffinity")
+    assert usable_cores() == 64
 
 
 def test_the_listener_of_an_outer_block_is_heard_again() -> None:

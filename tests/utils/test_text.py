@@ -22,6 +22,7 @@ from distune.utils.text import (
     nearest,
     nearest_hint,
     one_line,
+    terminal_line,
     terminal_message,
 )
 
@@ -94,8 +95,12 @@ def test_no_text_begins_a_list_or_a_heading() -> None:
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
 def test_a_cell_starts_no_formula_and_is_read_back(text: str) -> None:
     assert inert(text) == f"'{text}" and as_written(inert(text)) == text
-    for plain in ("x", "'x", "1", "", "'"):
+    for plain in ("x", "'x", "1", "", "'", f" {text}"):
         assert inert(plain) == as_written(plain) == plain
+
+
+def test_a_line_of_a_terminal_ends_where_it_ends() -> None:
+    assert terminal_line("a\nb\rc\u2028d\u2029e\x1bf\tg") == "a�b�c�d�e�f\tg"
 
 
 def test_a_message_of_several_lines_is_one_message() -> None:
