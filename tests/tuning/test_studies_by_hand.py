@@ -23,7 +23,8 @@ from distune.tuning.fork_study import _copy
 from distune.tuning.space.space import Space, choice_of
 from distune.tuning.status import RunningTrial, StudyStatus, status_of
 from distune.tuning.study.attributes import OVERRIDES
-from distune.tuning.study.settings import COMMITS
+from distune.tuning.study.open_study import is_made_by_tune
+from distune.tuning.study.settings import COMMITS, differing
 from distune.tuning.study.storage import opened
 from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.summary import _configured, config_of_trial, warning_of
@@ -211,3 +212,50 @@ def test_a_dashboard_of_a_study_that_is_not_there_names_those_that_are(tmp_path:
     with pytest.raises(UserError, match="holds no study other; it holds some"):
         copy_study("other", tmp_path / "copy.db", storage=f"sqlite:///{tmp_path}/some.db")
     assert not (tmp_path / "copy.db").exists()
+
+
+KEPT = (
+    "base_config",
+    "search_space",
+    "data_fingerprint",
+    "metric",
+    "strategy",
+    "seed",
+    "sampler",
+    "pruner",
+    "ready",
+)
+
+
+@pytest.mark.parametrize("lost", KEPT)
+def test_a_study_that_lost_what_it_is_about_is_not_worked_on(lost: str) -> None:
+    held = memory_study(settings_of())
+    assert is_made_by_tune(held)
+    study = optuna.create_study(direction="maximize")
+    for key, value in held.user_attrs.items():
+        if key != lost:
+            study.set_user_attr(key, value)
+    assert not is_made_by_tune(study)
+
+
+def test_what_keeps_a_study_from_being_resumed() -> None:
+    settings = settings_of()
+    held = dict(settings.as_attributes())
+    assert differing(held, settings) == []
+    teachers = {"teacher": {"key": "teacher", "type": "categorical", "choices": ["base"]}}
+    staged_one = {**held, "search_space": {**teachers, **held["search_space"]}}
+    assert differing(staged_one, settings) == [], "it found its teachers on its way"
+    named_so = {"teacher": {**teachers["teacher"], "key": "teacher.fusion"}}
+    (line,) = differing({**held, "search_space": {**named_so, **held["search_space"]}}, settings)
+    assert line.startswith("search space teacher: ") and line.endswith("absent now")
+    for key, value in (
+        ("seed", 7),
+        ("strategy", "staged"),
+        ("data_fingerprint", "x"),
+        ("metric", "kappa"),
+        ("folds", 3),
+    ):
+        (line,) = differing({**held, key: value}, settings)
+        assert line.startswith(f"{key}: {value} in the study, ")
+    for key in ("sampler", "pruner", "config_path", "distune_version"):
+        assert differing({**held, key: "another"}, settings) == [], "that may change on the way"
