@@ -188,10 +188,10 @@ def test_trials_of_another_program_are_left_out_of_a_study_of_ours_alone() -> No
         return from_optuna(study)
 
     ours, foreign = made(True), made(False)
-    assert [trial.number for trial in ours.trials] == [0, 3] and ours.surplus == 1
+    assert [trial.number for trial in ours.trials] == [0] and ours.surplus == 1
     assert [trial.number for trial in foreign.trials] == [0, 1, 2, 3] and foreign.surplus == 1
     assert ours.direction == "minimize"
-    assert any("2 trials that another program added" in said for said in ours.missing)
+    assert any("3 trials that another program added" in said for said in ours.missing)
     assert not any("another program" in said for said in foreign.missing)
     assert any(
         "2 of 3 complete and pruned trials without measured seconds" in said for said in foreign.missing

@@ -217,6 +217,20 @@ def test_overrides_lie_over_the_file_and_are_validated(tmp_path: Path) -> None:
         load_config(path, {"teacher.epochs": 0})
 
 
+def test_what_a_file_lacks_or_has_wrong_may_be_among_the_overrides(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("data: {reader: csv, image_column: image}\ntraining: {batch_size: many}\nseed: 4\n")
+    given = {"data": {"label_columns": ["kind"]}, "data.text_column": "text", "training.batch_size": 8}
+    config = load_config(path, given)
+    assert (config.data.label_columns, config.data.text_column, config.data.image_column) == (
+        ("kind",), "text", "image"
+    )  # fmt: skip
+    assert (config.training.batch_size, config.seed) == (8, 4)
+    with pytest.raises(ConfigError) as refused:
+        load_config(path, given | {"training.batch_size": 0})
+    assert [problem.partition(":")[0] for problem in refused.value.problems] == ["training.batch_size"]
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

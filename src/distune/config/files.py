@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,7 @@ def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) ->
         raise ConfigError(str(path), [str(error)]) from None
     if not isinstance(raw, dict):
         raise ConfigError(str(path), [f"a config is a mapping of sections, not {type(raw).__name__}"])
-    config = parse_config(raw, source=str(path))
-    return with_values(config, _by_key(config, overrides), source=str(path)) if overrides else config
+    return parse_config(raw, source=str(path), overrides=overrides)
 
 
 def _by_key(held: Any, overrides: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -68,8 +68,15 @@ def parse_config(
     raw: Mapping[str, Any], *, source: str = "config", overrides: Mapping[str, Any] | None = None
 ) -> Config:
     """Validates a mapping of sections; see `load_config`."""
-    config = _validated(raw, source)
-    return with_values(config, overrides, source=source) if overrides else config
+    try:
+        config = _validated(raw, source)
+    except ConfigError:
+        if not overrides:
+            raise
+        # What it lacks, or has wrong, may be among the overrides.
+        complete = laid_over(deepcopy(dict(raw)), _by_key(Config(), overrides), source=source)
+        return _validated(complete, source)
+    return with_values(config, _by_key(config, overrides), source=source) if overrides else config
 
 
 def with_values(config: Config, values: Mapping[str, Any], *, source: str = "config") -> Config:

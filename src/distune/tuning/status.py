@@ -192,7 +192,7 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
         wanted,
         tuple(_running(trial, living[trial.user_attrs[OWNER]]) for trial in held),
         tuple(trial.number for trial in left),
-        count_kinds(trials),
+        count_kinds(trials, is_ours=is_ours),
         workers,
         None if living or last is None else last.ended,
         study.user_attrs.get("folds"),

@@ -21,7 +21,6 @@ STATES = {
 }
 KINDS = {1: {"failure_kind": "out_of_memory"}, 6: {"failure_kind": "surplus"}}
 OWN = {"overrides": {}}
-FOREIGN = FrozenTrial(10, TrialState.COMPLETE, 0.99, None, None, {}, {}, {}, {}, {}, 10)
 INFINITE = FrozenTrial(11, TrialState.COMPLETE, float("inf"), None, None, {}, {}, OWN, {}, {}, 11)
 TRIALS = [
     FrozenTrial(number, state, value, None, None, {}, {}, OWN | KINDS.get(number, {}), {}, {}, number)
@@ -46,12 +45,17 @@ def test_surplus_trials_are_no_kind_of_failure() -> None:
     assert count_kinds(TRIALS) == {"out_of_memory": 1, UNNAMED_KIND: 1}
 
 
-def test_what_another_program_added_to_a_study_is_no_run_of_it() -> None:
+@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
+def test_what_another_program_added_to_a_study_is_no_run_of_it(state: TrialState) -> None:
     """Its config is not known: as the best it would stand for the base config."""
-    found = count([*TRIALS, FOREIGN])
-    assert (found.complete, found.foreign, found.best) == (4, 1, (2, 0.9))
-    assert FOREIGN not in ranked([*TRIALS, FOREIGN])
-    assert count([FOREIGN], is_ours=False).best == (10, 0.99)
+    foreign = FrozenTrial(10, state, 0.99, None, None, {}, {}, {}, {}, {}, 10)
+    found = count([*TRIALS, foreign])
+    assert (found.complete, found.pruned, found.failed, found.foreign, found.best) == (4, 1, 2, 1, (2, 0.9))
+    assert foreign not in ranked([*TRIALS, foreign])
+    assert count_kinds([*TRIALS, foreign]) == count_kinds(TRIALS)
+    theirs = count([foreign], is_ours=False)
+    assert theirs.foreign == 0 and theirs.complete + theirs.pruned + theirs.failed == 1
+    assert sum(count_kinds([foreign], is_ours=False).values()) == theirs.failed
 
 
 def test_what_is_no_finite_number_is_never_the_best() -> None:

@@ -69,11 +69,11 @@ def count(trials: Iterable[FrozenTrial], *, minimise: bool = False, is_ours: boo
     sign = -1 if minimise else 1
     counts = TrialCounts()
     for trial in trials:
-        if trial.state == TrialState.FAIL:
-            counts.failed += trial.user_attrs.get("failure_kind") != SURPLUS
-            continue
         if is_ours and is_foreign(trial):
             counts.foreign += 1
+            continue
+        if trial.state == TrialState.FAIL:
+            counts.failed += trial.user_attrs.get("failure_kind") != SURPLUS
             continue
         counts.alive.append(trial.number)
         if trial.state == TrialState.COMPLETE:
@@ -94,9 +94,13 @@ def count(trials: Iterable[FrozenTrial], *, minimise: bool = False, is_ours: boo
     return counts
 
 
-def count_kinds(trials: Iterable[FrozenTrial]) -> dict[str, int]:
-    """The failed trials by kind; surplus ones are no failures."""
-    kinds = (t.user_attrs.get("failure_kind", UNNAMED_KIND) for t in trials if t.state == TrialState.FAIL)
+def count_kinds(trials: Iterable[FrozenTrial], *, is_ours: bool = True) -> dict[str, int]:
+    """The failed trials by kind, of those that `count` calls failed."""
+    kinds = (
+        trial.user_attrs.get("failure_kind", UNNAMED_KIND)
+        for trial in trials
+        if trial.state == TrialState.FAIL and not (is_ours and is_foreign(trial))
+    )
     return dict(Counter(kind for kind in kinds if kind != SURPLUS))
 
 

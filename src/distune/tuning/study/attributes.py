@@ -90,8 +90,8 @@ OF_TRIAL: Mapping[str, Rule] = {
 
 
 def is_foreign(trial: FrozenTrial) -> bool:
-    """Whether another program added a trial with a score to a study of ours: nothing says what it ran."""
-    return trial.state.name in ("COMPLETE", "PRUNED") and OVERRIDES not in trial.user_attrs
+    """Whether another program added a trial that has ended to a study of ours: nothing says what it ran."""
+    return trial.state.is_finished() and not {OVERRIDES, "failure_kind"} & trial.user_attrs.keys()
 
 
 def check_study(name: str, attributes: Mapping[str, Any]) -> None:
