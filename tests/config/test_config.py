@@ -289,7 +289,10 @@ def test_a_step_may_be_as_long_as_its_range(low: float, high: float, step: float
 def test_a_section_is_laid_over_that_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     written = {"data": {"reader": "demo", "root": "demo"}, "teacher": {"fusion_dim": 32, "epochs": 7}}
-    save_config(parse_config(written), file)
+    file.write_text("the old one")
+    with file.open() as reader:
+        save_config(parse_config(written), file)
+        assert reader.read() == "the old one", "a config is replaced as a whole, under a reader too"
     found = load_config(file, {"teacher": {"lr": 0.5, "vision": {"freeze": "all"}}, "student.lr": 0.25})
     assert found == load_config(file, {"teacher.lr": 0.5, "teacher.vision.freeze": "all", "student.lr": 0.25})
     assert (found.teacher.fusion_dim, found.teacher.epochs, found.teacher.lr) == (32, 7, 0.5)

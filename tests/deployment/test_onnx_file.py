@@ -93,6 +93,15 @@ def test_a_damaged_graph_is_refused_or_left_to_the_runtime(tmp_path: Path) -> No
             check_graph(cut)
 
 
+def test_a_number_has_up_to_64_bits(tmp_path: Path) -> None:
+    file = tmp_path / "m.onnx"
+    file.write_bytes(b"\x08" + b"\xff" * 9 + b"\x01")
+    check_graph(file)
+    file.write_bytes(b"\x08" + b"\xff" * 10 + b"\x01")
+    with pytest.raises(UserError, match="export again"):
+        check_graph(file)
+
+
 @pytest.mark.parametrize("inside", [(), (7, 1)])
 def test_a_graph_of_endless_tiny_parts_is_looked_at_no_further(
     inside: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

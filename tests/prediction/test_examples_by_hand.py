@@ -49,7 +49,7 @@ from distune.prediction.labelled import (
 from distune.prediction.load import is_run
 from distune.prediction.novelty import Seen, check_novelty, seen_before
 from distune.prediction.predictor import Predictor
-from distune.prediction.table_columns import Columns, columns_of, is_missing, positions
+from distune.prediction.table_columns import Columns, columns_of, frame_position, is_missing, positions
 from distune.training.scoring.temperature_scaling import calibrated
 from tests.stand_ins import refusing_as
 
@@ -150,6 +150,19 @@ def test_the_columns_that_are_looked_for() -> None:
     for odd, word in ((["t"], "no column for the image"), (["i", "i", "t"], "two columns 'i'")):
         with pytest.raises(DataError, match=word):
             positions("x", odd, columns_of(own, ("image", "text")))
+    with pytest.raises(DataError, match="two columns 'image'"):
+        positions("x", ["image", "t", "image"], columns_of(own, ("image", "text")))
+
+
+def test_a_column_of_frames_is_missed_only_where_images_are_read(caplog: pytest.LogCaptureFixture) -> None:
+    assert frame_position("x", ["i", "f"], Columns(("i",), (), frame=("f",))) == 1
+    assert frame_position("x", ["i"], Columns(("i",), ())) is None
+    assert frame_position("x", ["t"], Columns((), ("t",), frame=("f",))) is None
+    assert caplog.messages == []
+    assert frame_position("x.csv", ["i"], Columns(("i",), (), frame=("f",))) is None
+    assert caplog.messages == [
+        "x.csv: no column 'f'; of an image file of several frames the middle one is read"
+    ]
 
 
 def test_a_table_of_new_examples(tmp_path: Path) -> None:

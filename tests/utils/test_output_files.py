@@ -191,3 +191,19 @@ def test_what_a_desktop_left_in_a_folder_takes_no_place(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     with pytest.raises(DataError, match="something else"), new_folder(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("lacking", [os.W_OK, os.X_OK])
+def test_a_folder_that_takes_no_file_is_known_before_the_work(
+    lacking: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def access(place: Path, mode: int) -> bool:
+        asked.append(place)
+        return not mode & lacking
+
+    monkeypatch.setattr(os, "access", access)
+    with pytest.raises(UserError, match="nothing can be written into"):
+        check(tmp_path / "new" / "file")
+    assert asked == [tmp_path], "the folder that is there already"
