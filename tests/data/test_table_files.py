@@ -166,6 +166,7 @@ def test_numbers_lists_and_nothing_in_json_lines(tmp_path: Path) -> None:
         (["a", "b"], "|", False),
         (["a", "b"], None, False),
         (["a", "b;c"], ";", False),
+        ([], ";", False),
         (["a"], None, True),
     ],
 )
@@ -190,6 +191,9 @@ def test_a_list_of_labels_is_read_as_these_or_refused(
     else:
         with pytest.raises(DataError, match="lists"):
             read(root, tasks=tasks)
+    if not labels:
+        with pytest.raises(DataError, match="lists"):
+            split_csv(root / f"metadata_train.{form}", root / "out", label_columns=["Größe"])
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,14 @@ def test_cases_and_labels_are_compared_in_their_normal_form() -> None:
     assert found["tasks"]["kind"]["accuracy"] == 0.8
 
 
+def test_lists_of_labels_that_no_cell_holds_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "new.jsonl"
+    file.write_text('{"text": "one", "kind": "short"}\n{"text": "two", "kind": []}\n')
+    with pytest.raises(DataError, match="'kind' holds empty lists"):
+        labelled_file(PREDICTOR, file)
+    assert PREDICTOR.predict_table(file).ids == ("new.jsonl:1", "new.jsonl:2")
+
+
 def test_an_example_whose_case_is_missing_is_its_own(tmp_path: Path) -> None:
     file = tmp_path / "new.csv"
     file.write_text("id,text,kind,patient\na,one,short,P1\nb,two,long,N/A\nc,three,,P1\n")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.readers.problems import SHOWN, Fault, Faulty, by_cause, by_example
-from distune.data.readers.table_formats import TableError, open_table, row_fault
+from distune.data.readers.table_formats import LOST_LISTS, TableError, open_table, row_fault
 from distune.data.readers.values import GROUP_REMEDY, case_twins, normal_form
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
@@ -225,6 +225,8 @@ def read_table_rows(
         raise DataError(
             path, [f"1: not one column {name!r}; {found}{nearest_hint(name, header)}" for name in missing]
         )
+    if lost := [name for name in needed if name in table.lost]:
+        raise DataError(path, [f"column {name!r} {LOST_LISTS}" for name in lost])
     faults: list[Faulty] = []
     for number, row in numbered:
         fault = row_fault(header, row)

@@ -34,11 +34,12 @@ def read_examples(path: Path, root: Path, columns: Columns) -> list[Example]:
 
 def read_table_of(
     path: Path, root: Path, columns: Columns
-) -> tuple[list[str], list[list[str]], list[Example]]:
+) -> tuple[list[str], list[list[str]], list[Example], list[str]]:
     """Reads a table of examples as `read_examples` does.
 
     Returns:
-        The header, the fields of every row, and its example; a row with a fault (see `row_fault`) has empty ones.
+        The header, the fields of every row, and its example; a row with a fault (see `row_fault`) has empty ones; and
+        the columns of lists that no field can hold (see `TableFile`).
 
     Raises:
         DataError: see `read_examples`.
@@ -70,7 +71,7 @@ def read_table_of(
         raise DataError(path, ["there is no such file"]) from None
     except TableError as error:
         raise DataError(path, [f"row {error.row}: {error}" if error.row else str(error)]) from None
-    return header, rows, found
+    return header, rows, found, table.lost
 
 
 def _file(files: ImageFiles, image: str, cell: str) -> tuple[str | None, str | None]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config, DataConfig, load_config, with_values
 from distune.data import read_table
-from distune.data.readers.table_formats import guesses
+from distune.data.readers.table_formats import LOST_LISTS, guesses
 from distune.data.readers.values import normal_form
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
@@ -188,11 +188,14 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
     Raises:
         DataError: the file cannot be read, or a column is missing; it names those that are there.
     """
-    header, rows, examples = read_table_of(path, path.parent if root is None else root, predictor.columns)
+    folder = path.parent if root is None else root
+    header, rows, examples, lists = read_table_of(path, folder, predictor.columns)
 
     def column(name: str) -> list[str]:
         if header.count(name) > 1:
             raise DataError(path, [f"there are two columns {name!r}; rename or drop one"])
+        if name in lists:
+            raise DataError(path, [f"column {name!r} {LOST_LISTS}"])
         return [row[header.index(name)] for row in rows]
 
     labels, groups = _in_columns(predictor, header, column)

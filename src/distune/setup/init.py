@@ -14,7 +14,7 @@ import numpy as np
 
 from distune.config import DataConfig, parse_config
 from distune.data import SPLITS, Table
-from distune.data.readers.table_formats import TableError, open_table, row_fault
+from distune.data.readers.table_formats import LOST_LISTS, TableError, open_table, row_fault
 from distune.data.readers.values import normal_form
 from distune.data.split import FRACTIONS, GIVE_ENCODING, assign_splits, refuse_case_twins
 from distune.data.table import Split
@@ -170,7 +170,7 @@ def _rows(metadata: Path, encoding: str | None) -> tuple[list[str], list[list[st
             odd.setdefault(fault.cause, []).append(number)
     if not rows:
         raise DataError(metadata, ["there is no row below the header"])
-    remarks = []
+    remarks = [f"column {name!r} {LOST_LISTS}" for name in file.lost]
     for cause, numbers in odd.items():
         shown = ", ".join(map(str, numbers[:5]))
         remarks.append(f"left out: {counted(len(numbers), 'row')} with {cause}, number {shown}")

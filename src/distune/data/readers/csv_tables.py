@@ -15,6 +15,7 @@ from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample, RawTable
 from distune.data.readers.table_formats import (
     LIST_JOINT,
+    LOST_LISTS,
     SUFFIXES,
     TableError,
     TableFile,
@@ -193,8 +194,12 @@ def _add_rows(
 def _lists(file: TableFile, name: str, columns: CsvColumns) -> list[str]:
     """The label columns of lists whose parts could not be told again; called when all rows are read."""
     return [
-        f"{name}: column {task!r} holds lists, whose values semicolons join: set data.tasks.{task}.separator to "
-        f"{LIST_JOINT!r}, and have none in a value"
+        f"{name}: column {task!r} "
+        + (
+            LOST_LISTS
+            if file.lists[task]
+            else f"holds lists, whose values semicolons join: set data.tasks.{task}.separator to {LIST_JOINT!r}"
+        )
         for task, settings in columns.tasks
         if task in file.lists and (file.lists[task] or settings.separator != LIST_JOINT)
     ]

@@ -51,6 +51,12 @@ _SAMPLE_ROWS = 50
 csv.field_size_limit(2**31 - 1)  # a long report is cut to what a model can read, not refused
 
 
+LOST_LISTS = (
+    "holds empty lists, or values with semicolons; write the word for no label, or null where none is known"
+)
+"""What is wrong with a column of labels that cells cannot hold."""
+
+
 class TableError(Exception):
     """A file that is no table.
 
@@ -75,8 +81,8 @@ class TableFile:
         form: how the file was read, in words, such as `separated by semicolons, in Windows-1252`; empty where that is
             usual.
         is_guess: whether its encoding is one of many that would fit.
-        lists: columns of which a cell held several values, which semicolons join, as far as the rows are read; and
-            whether a value has a semicolon of its own.
+        lists: columns of which a cell held a list, whose values semicolons join, as far as the rows are read; and
+            whether that loses what it says: a value has a semicolon of its own, or there is none.
     """
 
     header: list[str]
@@ -84,6 +90,11 @@ class TableFile:
     form: str = ""
     is_guess: bool = False
     lists: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> list[str]:
+        """The columns of lists that no cell can hold, as far as the rows are read."""
+        return [name for name, is_lost in self.lists.items() if is_lost]
 
     def said(self, remedy: str) -> str:
         """The form, and what to do where the guess is wrong."""
@@ -325,8 +336,9 @@ def _values(name: str, column: Any) -> list[Any]:
 def _cells(header: Sequence[str], values: Sequence[Any], lists: dict[str, bool]) -> list[str]:
     """The values of a row as CSV would hold them; notes columns of lists, see `TableFile`."""
     for name, value in zip(header, values, strict=True):
-        if isinstance(value, list) and len(value) > 1:
-            lists[name] = lists.get(name, False) or any(LIST_JOINT in _cell(part) for part in value)
+        if isinstance(value, list) and len(value) != 1:
+            is_lost = not value or any(LIST_JOINT in _cell(part) for part in value)
+            lists[name] = lists.get(name, False) or is_lost
     return [_cell(value) for value in values]
 
 
