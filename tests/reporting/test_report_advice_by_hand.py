@@ -64,6 +64,13 @@ def test_advice_of_a_table_names_no_study_of_the_reader_s() -> None:
     assert "distune export s --out bundle --quantize int8" in said(recommendations._edge(findings(), None))
 
 
+def test_a_piece_of_advice_begins_with_its_purpose() -> None:
+    assert said(recommendations._for_purpose("Widen:", "a ", "b")) == "Widen: a b"
+    assert [recommendations._takes(each) for each in (None, 0.0, 90.0)] == [
+        "", "; expected time: about 0.0 s", "; expected time: about 1.5 min",
+    ]  # fmt: skip
+
+
 def failing(*failures: FailureKind, many: bool = True, ranges: Any = None) -> str:
     ranking = SimpleNamespace(failures=failures)
     advice = Recommendations("flat", (), many)

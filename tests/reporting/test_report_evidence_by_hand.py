@@ -329,6 +329,18 @@ def test_the_base_config_comes_first_and_then_the_config_to_use() -> None:
     assert ["best of the search" in str(row[0]) for row in table.rows] == [False, False, True, False]
 
 
+def test_base_and_best_of_a_search_side_by_side() -> None:
+    def shown(base: Any, gain: Any, best: float = 0.75) -> str:
+        found = Baseline(base, TrialRecord(1, "complete", best), gain)
+        return "".join(map(text, improvement._searched(findings(), found)))
+
+    base = TrialRecord(0, "complete", 0.5)
+    assert "| one seed each, not confirmed | 0.5000 | 0.7500 | +0.2500 |" in shown(base, 0.25)
+    assert "no baseline" in shown(base, Unknown("no baseline"))
+    first = Baseline(TrialRecord(1, "complete", 0.5), TrialRecord(1, "complete", 0.5), 0.0)
+    assert first.is_base_best and "|" not in "".join(map(text, improvement._searched(findings(), first)))
+
+
 ALPHA = Parameter("alpha", "float", 0.1, 1.0, log=True)
 GAMMA = Parameter("gamma", "float", 0.1, 1.0, when={"loss": ("combined", "crd")})
 

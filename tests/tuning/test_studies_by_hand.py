@@ -19,8 +19,8 @@ from distune.tuning import staged
 from distune.tuning.coordinator.leases import PREFIX, Lease
 from distune.tuning.coordinator.ledger import OWNER
 from distune.tuning.dashboard import copy_study
-from distune.tuning.fork_study import _copy
-from distune.tuning.space.space import Space, choice_of
+from distune.tuning.fork_study import _copy, _point
+from distune.tuning.space.space import DEFAULT_SPACE, Space, choice_of
 from distune.tuning.status import RunningTrial, StudyStatus, status_of
 from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.study.open_study import is_made_by_tune
@@ -195,6 +195,15 @@ def test_a_trial_outside_of_the_new_ranges_is_not_copied() -> None:
         OVERRIDES: {"distillation.alpha": 1.25}, "seconds": 9.0, "copied_from": [old.study_name, -1],
     }  # fmt: skip
     assert _copy(old, create_trial(value=0.5), settings) is None, "nothing says what it ran"
+
+
+def test_the_point_of_a_config_in_another_space_has_what_has_an_effect() -> None:
+    base = base_config(distillation__loss="none", distillation__alpha=0.75)
+    both = {name: DEFAULT_SPACE[name] for name in ("alpha", "T")}
+    settings = replace(
+        settings_of(base), space=Space(both, {"distillation.loss": {"none": frozenset({"T"})}})
+    )
+    assert _point(base, settings) == {"alpha": 0.75}
 
 
 def test_a_fork_keeps_the_commits_of_the_study_that_it_copies(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import OperationalError
 from study_helpers import memory_study, settings_of
 
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import PREFIX, Lease
 from distune.tuning.coordinator.ledger import OWNER, Ledger
+from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.trials.messages import Failure, TrialOutcome
 
 
@@ -100,6 +102,53 @@ def test_how_a_trial_ends_stands_in_the_study(study: optuna.Study) -> None:
     assert [trial.intermediate_values for trial in ended] == [{1: 0.25, 2: 0.125}] * 4
     again = Ledger(study, "other").ask()
     assert again.number == 3 and study.trials[3].user_attrs[OWNER] == "other", "the waiting one comes first"
+
+
+def test_what_has_ended_stays_as_it_ended(study: optuna.Study) -> None:
+    ledger = Ledger(study, "me")
+    trial = ledger.ask()
+    assert ledger.complete(trial, TrialOutcome("complete", 0.75), {"x": 1})
+    assert not ledger.prune(trial, {"x": 2}) and not ledger.fail(trial, Failure("crash", "boom"), {"x": 2})
+    ledger.requeue(trial, {"x": 2})
+    ledger.start_over(trial, {"x": 2})
+    assert ledger.take_over(study.trials[0]) is None
+    (found,) = study.trials
+    assert (found.state, found.value, found.user_attrs["x"]) == (TrialState.COMPLETE, 0.75, 1)
+
+
+def test_a_storage_that_does_not_answer_is_asked_again(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a coordinator reads or writes, and each only once where it works."""
+    waits: list[float] = []
+    ledger = Ledger(study, "me", StorageRetry(sleep=waits.append))
+    calls: dict[str, int] = {}
+
+    def failing_at_first(name: str, call: Any) -> Any:
+        def again(*given: Any, **named: Any) -> Any:
+            calls[name] = calls.get(name, 0) + 1
+            if calls[name] == 1:
+                raise OperationalError("SELECT", None, Exception("server closed the connection"))
+            return call(*given, **named)
+
+        return again
+
+    storage = study._storage
+    names = ("create_new_trial", "get_trial", "get_all_trials", "set_trial_user_attr", "set_study_user_attr",
+             "set_trial_intermediate_value", "set_trial_state_values", "get_study_user_attrs",
+             "get_n_trials")  # fmt: skip
+    for name in names:
+        monkeypatch.setattr(storage, name, failing_at_first(name, getattr(storage, name)))
+    trial = ledger.ask()
+    ledger.trials()
+    ledger.leases()
+    ledger.write_lease(Lease.new(1))
+    ledger.report(trial, 1, 0.5)
+    ledger.note(trial, {"x": 1})
+    ledger.requeue(trial, {"x": 2})
+    (found,) = study.trials
+    assert found.state == TrialState.WAITING and found.user_attrs["x"] == 2
+    assert {name for name in names if calls.get(name, 0) > 1} == set(names) and len(waits) == len(names)
 
 
 @pytest.mark.parametrize("thief", ["other", None])

@@ -274,6 +274,11 @@ def test_a_trial_whose_worker_never_started_is_given_to_the_next_one(
         assert ended.result.kind == ("preempted" if code == -9 else "crash")
 
 
+def test_the_clock_of_an_executor_never_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local.time, "monotonic", lambda: 7.5)
+    assert without_processes(tmp_path, 0).now() == 7.5, "whatever the machine's clock is set to"
+
+
 def test_workers_that_never_start_end_the_study(started: list[Process], tmp_path: Path) -> None:
     executor = LocalExecutor("a:b", tmp_path)
     executor._workers[0].log.write_bytes(b"no module named b")
