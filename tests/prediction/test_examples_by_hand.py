@@ -390,6 +390,12 @@ def test_a_bundle_reads_labels_as_its_run_did() -> None:
     found = labelled(predictor, None, texts=["x"] * 4, labels=labels)
     expected = [[1, 1], [0, 0], [0, 1], [MISSING, MISSING]]
     assert label_columns_of(found, predictor.tasks).tolist() == expected
+    own = {"kind": np.array([("a", "b"), (), ["b"], None], object)}  # as `predict` gives them
+    for held_so in (predictor, replace(predictor, reading={})):
+        found = labelled(held_so, None, texts=["x"] * 4, labels=own)
+        assert label_columns_of(found, predictor.tasks).tolist() == expected
+    with pytest.raises(UserError, match="takes one"):
+        labelled(predictor, None, texts=["x"] * 4, labels={"kind": "A|bb"})
     odd = replace(predictor, reading={"tasks": {"kind": {"separator": 3}}})
     with pytest.raises(UserError, match="export again"):
         labelled(odd, None, texts=["x"] * 4, labels=labels)

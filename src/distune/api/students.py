@@ -109,7 +109,7 @@ def evaluate(
         images: the images, or a table file, a folder, a `Table`, or a data frame that also has a column for each task
             and perhaps `group`; see `Predictor.evaluate`.
         texts: one for each image.
-        labels: class of each example by task; a data frame holds them itself.
+        labels: class of each example by task, or its labels as text or a tuple; a data frame holds them itself.
         groups: patient or case of each example; each its own by default.
         name: of the data.
         root: folder that image paths in a table file are relative to; None takes the one that holds it.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.config import Config, DataConfig, load_config, with_values
+from distune.config import Config, DataConfig, TaskConfig, load_config, with_values
 from distune.data import read_table
 from distune.data.readers.table_formats import LOST_LISTS, guesses
 from distune.data.readers.values import normal_form
@@ -109,7 +109,9 @@ def labelled(
         held, cases = _in_columns(
             predictor,
             columns_in(data),
-            lambda name: _cells(f"column {name!r}", column_of(data, name), examples),
+            lambda name: _cells(
+                f"column {name!r}", _in_cells(predictor, name, column_of(data, name)), examples
+            ),
         )
         _refuse("a data frame with their columns", labels=held.keys() & (labels or {}).keys() or None)
         _refuse("a data frame with that column", groups=groups if cases is not None else None)
@@ -124,7 +126,7 @@ def labelled(
         )
     config = _data_of(predictor)
     for task, values in labels.items():
-        cells = _cells(f"labels of {task!r}", values, examples)
+        cells = _cells(f"labels of {task!r}", _in_cells(predictor, task, values), examples)
         held[task] = as_in_training(task, predictor.classes[task], config, cells)
     cases = cases if groups is None else _cells("groups", groups, examples)
     return Labelled(name or "external data", examples, held, _each_its_own(cases, examples))
@@ -159,6 +161,21 @@ def _each_its_own(groups: Sequence[str] | None, examples: Sequence[Example]) -> 
     return [
         group or (example.id if times[example.id] == 1 else f"{example.id} (example {row})")
         for row, (group, example) in enumerate(zip(groups, examples, strict=True), start=1)
+    ]
+
+
+def _in_cells(predictor: Predictor, name: str, values: Any) -> Any:
+    """Values with each tuple or list of labels, as `predict` gives them, in one cell as the run's tables have it."""
+    task = next((task for task in predictor.tasks if task.name == name and task.kind == "multi_label"), None)
+    if task is None:
+        return values
+    settings = _data_of(predictor).tasks.get(name, TaskConfig())
+    joint, none = settings.separator, settings.negative
+    if joint is None:
+        joint, none = label_separator(task.classes), no_label(task.classes)
+    given = several(f"labels of {name!r}", values)
+    return [
+        (joint.join(map(str, each)) or none) if isinstance(each, tuple | list) else each for each in given
     ]
 
 

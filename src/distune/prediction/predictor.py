@@ -139,7 +139,8 @@ class Predictor:
             data: a table file, a folder that is read as the data set of the run was, a `Table`, a data frame that also
                 has a column for each task and perhaps `group`, or images.
             texts: one for each image.
-            labels: class of each example by task; files, tables and data frames hold them themselves.
+            labels: class of each example by task, or its labels as text or a tuple; files, tables and data frames hold
+                them themselves.
             groups: patient or case of each example; each its own by default.
             name: of the data, as it is recorded.
             root: folder that image paths in a table file are relative to; None takes the one that holds it.
