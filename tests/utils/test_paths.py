@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from distune.data.readers.image_files import ImageFiles
+from distune.data.readers.problems import Fault
 from distune.errors import UserError
 from distune.utils import text
 from distune.utils.files.atomic import (
@@ -23,7 +25,15 @@ from distune.utils.files.atomic import (
     write_text,
 )
 from distune.utils.files.new_folder import new_folder
-from distune.utils.files.paths import check_is_file, in_full, in_shell, is_file_name, make_folder, read_file
+from distune.utils.files.paths import (
+    check_is_file,
+    in_full,
+    in_shell,
+    is_file_name,
+    locale_hint,
+    make_folder,
+    read_file,
+)
 from distune.utils.lazy import lazy_names
 
 
@@ -183,3 +193,16 @@ def test_a_folder_is_made_where_nothing_else_has_its_name(tmp_path: Path) -> Non
         with pytest.raises(UserError, match="choose another folder"):
             make_folder(tmp_path / taken)
     assert (tmp_path / "file").read_text() == "mine" and not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "is_hinted"),
+    [("utf-8", "größe", False), ("iso8859-1", "images", False), ("iso8859-1", "größe", True)],
+)
+def test_a_locale_that_names_files_otherwise_is_named(
+    encoding: str, name: str, is_hinted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: encoding)
+    assert ("LC_ALL" in locale_hint(name)) == is_hinted
+    found = ImageFiles(Path("/")).find(f"{name}.png")
+    assert isinstance(found, Fault) and ("LC_ALL" in found.remedy) == is_hinted

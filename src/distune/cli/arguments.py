@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typer.core import TyperCommand
 
 from distune.errors import UserError
+from distune.utils.files.paths import locale_hint
 from distune.utils.text import NOT_UNICODE, harmless, is_unicode, one_line
 
 if TYPE_CHECKING:
@@ -114,4 +115,6 @@ def check_unicode(arguments: Sequence[str]) -> None:
     """
     for argument in arguments:
         if not is_unicode(argument):
-            raise UserError(f"{harmless(argument)}: {NOT_UNICODE} in an argument; rename the file")
+            raise UserError(
+                f"{harmless(argument)}: {NOT_UNICODE} in an argument; rename the file{locale_hint(argument)}"
+            )

@@ -14,6 +14,7 @@ from distune.data.pixels.images import FRAME, located
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
 from distune.errors import is_of_the_machine
+from distune.utils.files.paths import locale_hint
 from distune.utils.text import counted, listed
 
 SUFFIXES = {
@@ -113,14 +114,14 @@ class ImageFiles:
     def _fitting(self, image: str) -> Path | Fault:
         parts = [part for part in image.replace("\\", "/").split("/") if part not in ("", ".")]
         if not parts or ".." in parts or image.startswith(("/", "~")):
-            return Fault(MISSING, repr(image), _WHERE)
+            return Fault(MISSING, repr(image), _WHERE + locale_hint(image))
         places = [self.root]
         for part in parts[:-1]:
             places = [place / name for place in places for name in self._named(place, part)
                       if (place / name).is_dir()]  # fmt: skip
         fits = [place / name for place in places for name in self._named(place, parts[-1], is_file=True)]
         if not fits:
-            return Fault(MISSING, repr(image), _WHERE)
+            return Fault(MISSING, repr(image), _WHERE + locale_hint(image))
         shown = [str(fit.relative_to(self.root)) for fit in fits]
         if len(fits) > 1:
             return Fault("image path that fits several files", f"{image!r}: {', '.join(sorted(shown))}",
@@ -131,7 +132,7 @@ class ImageFiles:
             self._adapted[how] += 1
             self._first.setdefault(how, f"{image!r} -> {shown[0]!r}")
             return found
-        return found or Fault(MISSING, repr(image), _WHERE)
+        return found or Fault(MISSING, repr(image), _WHERE + locale_hint(image))
 
     def _named(self, folder: Path, name: str, *, is_file: bool = False) -> list[str]:
         """The names in a folder that fit: exactly, else but for case and Unicode form, else but for a suffix."""
@@ -200,7 +201,7 @@ def wrong_root(root: Path, examples: Sequence[RawExample], faults: Sequence[list
     there = next((folder for folder in near if (folder / path).is_file()), None)
     hint = f"; {image!r} is under {there}" if there else ""
     first = listed([image])
-    return f"none of {counted(len(absent), 'image file')} is there, such as {first}; {_WHERE}{hint}"
+    return f"none of {counted(len(absent), 'image file')} is there, such as {first}; {_WHERE}{hint}{locale_hint(image)}"
 
 
 def _folders(root: Path) -> list[Path]:

@@ -28,6 +28,7 @@ from distune.data.table import Table, confused
 from distune.data.unlabelled import keep_labels, leak_problems, left_out, set_apart
 from distune.errors import DataError
 from distune.utils.arguments import check_argument
+from distune.utils.files.paths import locale_hint
 from distune.utils.text import counted, listed, nearest_hint
 
 
@@ -54,7 +55,10 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
     if config.reader == "demo":
         raw = read_demo(root, config, seed)
     elif not root.is_dir():
-        raise DataError(root, ["there is no such folder; set data.root (or --data-root) to the data set"])
+        hint = locale_hint(str(root))
+        raise DataError(
+            root, [f"there is no such folder; set data.root (or --data-root) to the data set{hint}"]
+        )
     else:
         raw = READERS[config.reader](config)
         if READERS.source(config.reader):  # a plugin's

@@ -6,6 +6,7 @@ import errno
 import re
 import shlex
 import stat
+import sys
 from pathlib import Path
 
 from distune.errors import UserError
@@ -28,6 +29,14 @@ def in_full(path: Path | str) -> Path:
 def is_file_name(name: str) -> bool:
     """Whether a name from data can be the name of one file or folder: no separator, no dots first, not too long."""
     return _FILE_NAME.fullmatch(name) is not None
+
+
+def locale_hint(name: str) -> str:
+    """What to do where a name that a file holds is not found; empty where the locale is in UTF-8, as disks are."""
+    encoding = sys.getfilesystemencoding()
+    if encoding == "utf-8" or name.isascii():
+        return ""
+    return f"; this locale names files in {encoding}: where they are named in UTF-8, set LC_ALL=C.UTF-8"
 
 
 def make_folder(folder: Path) -> None:
