@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distune.cli.options import Overwrite, Storage, refuse
+from distune.cli.options import Storage, refuse
 from distune.cli.output import say
 from distune.errors import UserError
 from distune.utils.progress import report_progress
@@ -48,7 +48,9 @@ def predict(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder that image paths are relative to; default: that of the CSV.")
     ] = None,
-    overwrite: Overwrite = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there, earlier answers too.")
+    ] = False,
     gpu: Device = None,
     storage: Storage = None,
 ) -> None:
