@@ -264,6 +264,19 @@ def test_what_cannot_be_used_of_a_table_is_named_by_its_row(tmp_path: Path) -> N
         from_csv(tmp_path / "nowhere.csv")
 
 
+def test_durations_are_what_pandas_writes_and_none_took_no_time(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    for cell, seconds in (
+        ("0 days", None),
+        ("2 days", 172800.0),
+        ("1 days 02:03:04.5", 93784.5),
+        ("0:01:30", 90.0),
+        ("7.5", 7.5),
+    ):
+        table.write_text(f"number,value,state,duration\n0,0.5,COMPLETE,{cell}\n")
+        assert from_csv(table).trials[0].seconds == seconds, cell
+
+
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [

@@ -128,6 +128,13 @@ def test_a_study_where_the_tuning_command_looks_needs_no_storage(
     study = read_study(study_of(logs, TuneRequest(config=Config())))
     usage = section(text_of(study, companions(analyse(study), tmp_path)), "Usage")
     assert "--study-name s" in usage and "--storage" not in usage
+    for each in ("s", "s.db"):
+        (logs / each).rename(logs / each.replace("s", "t", 1))
+    renamed = read_study(logs / "t")
+    usage = section(text_of(renamed, companions(analyse(renamed), tmp_path)), "Usage")
+    assert re.search(r"--study-name s .*--storage sqlite:///\S*t\.db", usage), (
+        "its file is no longer found by its name"
+    )
 
 
 def test_data_with_a_leak_that_was_accepted_need_that_again(tmp_path: Path) -> None:

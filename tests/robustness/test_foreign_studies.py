@@ -51,6 +51,26 @@ def study_named(name: str, file: Path, **options: object) -> optuna.Study:
     return study
 
 
+def test_a_report_says_nothing_of_a_foreign_study_that_only_studies_of_tune_say(tmp_path: Path) -> None:
+    """Nor does it advise what would be refused: the same trials as a table are no more, and no less."""
+    study = study_named("s", tmp_path / "s.db")
+    study.trials_dataframe().to_csv(tmp_path / "t.csv", index=False)
+    for command in (["report", str(tmp_path / "s.db")], ["report", "--from-csv", str(tmp_path / "t.csv")]):
+        shown = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "out"), "--overwrite"])
+        assert shown.exit_code == 0, shown.output
+        page = (tmp_path / "out" / "report.md").read_text()
+        assert "on which examples its scores were measured" in " ".join(page.split())
+        for said in (
+            "on dev",
+            "the split for tuning",
+            "distune confirm s",
+            "confirm before use",
+            "distune export",
+        ):
+            assert said not in page, said
+        assert not (tmp_path / "out" / "recommended_space.yaml").exists()
+
+
 NO_NAMES = ["../../../escaped", "/tmp/escaped", "..", ".hidden", "a/b", "a\nb", "x" * 300, ""]
 
 

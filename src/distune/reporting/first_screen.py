@@ -212,8 +212,9 @@ def _searched(findings: Findings) -> Iterator[Headline]:
         "the base config" if is_base else f"trial {best.number}",
         _file_and(
             findings,
-            "the best of the table; not confirmed; its values are under Best hyperparameters, no config file"
-            if findings.study.is_table
+            f"the best of the {findings.study.called}; not confirmed; its values are under Best hyperparameters, no "
+            "config file"
+            if findings.study.is_foreign
             else "the best of the search so far; not confirmed",
         ),
     )
@@ -227,8 +228,8 @@ def _searched(findings: Findings) -> Iterator[Headline]:
     yield Headline(
         DISTILLATION,
         *(
-            ("Not known", "a table of trials does not say")
-            if findings.study.is_table
+            ("Not known", f"this {findings.study.called} does not say")
+            if findings.study.is_foreign
             else ("Not measured", "distune confirm measures it")
         ),
     )

@@ -84,7 +84,7 @@ def _next(findings: Findings) -> Iterator[Block]:
 def _commands(findings: Findings) -> Iterator[str]:
     """One command first: the next step, and only where something speaks against it, that as well."""
     study, numbers = findings.study, verdicts.current(findings)
-    if study.is_table:
+    if study.is_foreign:
         yield "# a study of your own data, whose gain can be confirmed"
         yield "# metadata.csv: one row per example, with the path of its image, its text and its labels"
         yield f"distune init metadata.csv --out {shell.OWN_DATA}"

@@ -216,7 +216,7 @@ def companions(findings: Findings, out: Path) -> Written:
         base = out / BASE_FILE
         texts[base] = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         files.append(("Base config and search space", base))
-    if not isinstance(findings.ranges, Unknown) and not study.is_table:
+    if not isinstance(findings.ranges, Unknown) and not study.is_foreign:
         space = out / SPACE_FILE
         entries = {"search_space": _recommended(findings.ranges, findings.teacher_ranges)}
         texts[space] = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)

@@ -89,8 +89,8 @@ def _storage_to_resume(study: StudyRecord) -> str:
     """The storage, unless the tuning command looks there anyway: without it a study elsewhere would begin again."""
     if storage(study) or study.source is None or study.folder is None:
         return storage(study)
-    is_where_studies_lie = study.folder.parent.absolute() == STUDIES.absolute()
-    return "" if is_where_studies_lie else f" --storage {quoted(study.source)}"
+    is_looked_for = study.folder.absolute() == (STUDIES / (study.name or "")).absolute()
+    return "" if is_looked_for else f" --storage {quoted(study.source)}"
 
 
 def quick(findings: Findings, base_config: Path) -> list[str]:

@@ -64,6 +64,8 @@ def test_what_is_waited_for_is_named_with_the_process_that_has_it() -> None:
     found._ledger.leases = lambda: {"x": lease}  # type: ignore[method-assign]
     assert found.others(trials) == f"waiting for trial 0, 2, 3 of process {lease.pid} on {platform.node()}"
     assert found.others(trials[3:]) == "waiting for trial 3 of another command"
+    mine, _, _ = takeover_of(set(), (RUNNING, "me"))
+    assert mine.others(mine._ledger.trials()) == ""
     elsewhere = replace(lease, host="far/1", pid=1)
     assert elsewhere.described() == "process 1 on far"
 

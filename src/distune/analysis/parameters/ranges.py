@@ -44,14 +44,20 @@ def best_ranges(study: StudyRecord, ranking: Ranking) -> Ranges | Unknown:
         name: found
         for name, parameter in study.space.items()
         if name != TEACHER
-        and (found := _narrowed(parameter, [trial.params[name] for trial in top if name in trial.params]))
+        and (
+            found := _narrowed(
+                parameter,
+                [trial.params[name] for trial in top if name in trial.params],
+                is_table=study.is_table,
+            )
+        )
     }
     if not narrowed:
         return Unknown("The trials record no parameters, so no ranges can be recommended.")
     return Ranges(parameters=narrowed, trials=top, complete=len(ranking.trials))
 
 
-def _narrowed(parameter: Parameter, values: Sequence[Any]) -> Parameter | None:
+def _narrowed(parameter: Parameter, values: Sequence[Any], *, is_table: bool) -> Parameter | None:
     if parameter.kind == "categorical":
         chosen = tuple(choice for choice in parameter.choices if choice in values)
         return replace(parameter, choices=chosen) if chosen else None
@@ -64,11 +70,10 @@ def _narrowed(parameter: Parameter, values: Sequence[Any]) -> Parameter | None:
     low, high = max(min(positions) - MARGIN, 0.0), min(max(positions) + MARGIN, 1.0)
     if low > high or parameter.low is None or parameter.high is None:
         return None
-    return replace(
-        parameter,
-        low=max(_rounded(parameter.at(low), math.floor), float(parameter.low)),
-        high=min(_rounded(parameter.at(high), math.ceil), float(parameter.high)),
-    )
+    first, last = _rounded(parameter.at(low), math.floor), _rounded(parameter.at(high), math.ceil)
+    if is_table:  # its ends are of the values that it holds: nothing says that a search may not go beyond
+        return replace(parameter, low=first, high=last)
+    return replace(parameter, low=max(first, float(parameter.low)), high=min(last, float(parameter.high)))
 
 
 def _rounded(value: float, towards: Callable[[float], int]) -> float:

@@ -110,7 +110,7 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
     recorded = cell("state", lambda written: STATES[written.rpartition(".")[2].upper()])
     state: State = recorded or ("complete" if value is not None else "failed")
     started, finished = (cell(name, _moment) for name in ("datetime_start", "datetime_complete"))
-    seconds = cell("duration", _seconds)
+    seconds = cell("duration", _seconds) or None  # trials added afterwards took no time
     if seconds is None and started is not None and finished is not None:
         seconds = (finished - started).total_seconds() or None
     number = cell("number", _number)
@@ -145,12 +145,12 @@ def _finite(written: str) -> float:
 
 
 def _seconds(written: str) -> float:
-    """A duration as pandas writes it (`0 days 00:12:03.5`), or plain seconds."""
+    """A duration as pandas writes it (`0 days 00:12:03.5`, or `0 days` where all are whole days), or plain seconds."""
     match = DURATION.match(written)
-    if match and match["h"] is not None:
-        hours = int(match["days"] or 0) * 24 + int(match["h"])
-        return hours * 3600 + int(match["m"]) * 60 + float(match["s"])
-    return _finite(written)
+    if match is None:
+        return _finite(written)
+    days, hours, minutes = (int(match[part] or 0) for part in ("days", "h", "m"))
+    return (days * 24 + hours) * 3600 + minutes * 60 + float(match["s"] or 0)
 
 
 def _typed(column: Sequence[str]) -> list[Any]:

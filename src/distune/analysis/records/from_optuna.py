@@ -99,6 +99,7 @@ def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | N
         folder=folder,
         sessions=_sessions(attrs),
         surplus=len(own) - len(kept),
+        says_what_ran="base_config" in attrs,
         missing=(*_left_out(len(frozen) - len(own)), *_missing(attrs, kept)),
         **{name: read(attrs.get(name)) for name, read in OF_STUDY.items()},
     )

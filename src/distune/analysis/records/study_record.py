@@ -118,6 +118,7 @@ class StudyRecord:
         missing: one sentence for each thing that the study does not record.
         source: the file or storage that it was read from, without credentials.
         folder: the study's folder, where one is known.
+        says_what_ran: whether it records what its trials ran, as every study of `tune` does.
     """
 
     name: str | None
@@ -146,12 +147,23 @@ class StudyRecord:
     source: str | None = None
     folder: Path | None = None
     surplus: int = 0
+    says_what_ran: bool = True
     missing: tuple[str, ...] = ()
 
     @property
     def is_table(self) -> bool:
         """Whether it is a table of trials that Distune did not run: what the table does not hold is not known."""
         return self.space_source == "observed"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another program made it: nothing says what ran, on which examples, or what the scores are."""
+        return self.is_table or not self.says_what_ran
+
+    @property
+    def called(self) -> str:
+        """What a sentence calls it: a table, or a study."""
+        return "table" if self.is_table else "study"
 
     @property
     def absent(self) -> tuple[int, ...]:
@@ -162,7 +174,7 @@ class StudyRecord:
     @property
     def scored_on(self) -> str | None:
         """What the scores were measured on, as a sentence says it; None where that is not known."""
-        if self.is_table:
+        if self.is_foreign:
             return None
         return "dev" if self.folds is None else f"{self.folds} folds of train and dev"
 

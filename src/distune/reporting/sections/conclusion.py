@@ -22,9 +22,9 @@ def _sentences(findings: Findings) -> Iterator[str]:
     numbers, best = verdicts.current(findings), findings.ranking.best
     if best is None:
         yield "No trial is complete, so the study shows nothing yet."
-    elif findings.study.is_table:
-        yield f"Trial {best.number} has the best score of the table."
-        yield "Whether it would be the best again, and on new cases, a table of trials cannot show."
+    elif findings.study.is_foreign:
+        yield f"Trial {best.number} has the best score of the {findings.study.called}."
+        yield f"Whether it would be the best again, and on new cases, this {findings.study.called} cannot show."
     elif numbers is None:
         yield f"Trial {best.number} leads the search, but nothing about it is confirmed."
         yield (

@@ -140,7 +140,7 @@ def _training(findings: Findings) -> Section:
             continue
         said = "epochs not recorded" if epochs is None else f"{epochs} epochs"
         items.append(line(f"{role}: {said}{f', {encoders}' if encoders else ''}."))
-    if not study.is_table:
+    if not study.is_foreign:
         items.append(line(_kept_epoch(study)))
     numbers = verdicts.current(findings)
     if numbers is not None:

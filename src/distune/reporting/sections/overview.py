@@ -37,7 +37,8 @@ def section(findings: Findings) -> Section:
     blocks: list[Block] = [
         paragraph(_of_what(study)),
         TableBlock(
-            ("Study", "Details"), tuple(row for row in rows if not (study.is_table and row[1] == UNRECORDED))
+            ("Study", "Details"),
+            tuple(row for row in rows if not (study.is_table and row[1] == UNRECORDED)),
         ),
     ]
     if not study.is_table:
@@ -54,6 +55,11 @@ def _of_what(study: StudyRecord) -> str:
             "Computed from a table of trials. It does not say on which examples its scores were measured, and has no "
             "base config, searched ranges, sampler, pruner or epochs. What needs these, or a column that is not there, "
             "is left out."
+        )
+    if study.is_foreign:
+        return (
+            "Computed from a study of another program. It does not say what its trials ran, nor on which examples its "
+            "scores were measured."
         )
     scored_on = "dev, the split for tuning; only the confirmation opens test"
     if study.folds is not None:

@@ -60,7 +60,7 @@ def _takes(seconds: float | None) -> str:
 def _production(findings: Findings, measured: Pace | None) -> Line:
     study, numbers = findings.study, verdicts.current(findings)
     purpose = "For production:"
-    if study.is_table:
+    if study.is_foreign:
         return _for_purpose(
             purpose,
             "tune on your own data with ",
@@ -116,7 +116,7 @@ def _quick(study: StudyRecord, measured: Pace | None) -> Line:
         if measured is None or measured.quick_trial is None
         else shell.QUICK_TRIALS * measured.quick_trial
     )
-    if study.is_table:
+    if study.is_foreign:
         config = f"{shell.OWN_DATA}/config.yaml"
         return _for_purpose(
             "For quick experiments:",
@@ -137,7 +137,7 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
     exported = Code(f"distune export {shell.named(findings.study)} --out bundle --quantize int8")
     said = (
         ()
-        if findings.study.is_table
+        if findings.study.is_foreign
         else (exported, " writes 8-bit weights and reports the score they cost on dev; ")
     )
     config, count = verdicts.config_to_use(findings), shell.MORE_TRIALS
@@ -155,7 +155,7 @@ def _edge(findings: Findings, measured: Pace | None) -> Line:
 
 def _other_data(findings: Findings, measured: Pace | None) -> Line:
     start = "the recommended config" if isinstance(findings.ranges, Unknown) else "the starting values above"
-    start += " in its search_space" if findings.study.is_table else ""
+    start += " in its search_space" if findings.study.is_foreign else ""
     takes = ""
     if measured is not None:
         seconds = shell.MORE_TRIALS * measured.per_trial
@@ -172,7 +172,7 @@ def _this_study(findings: Findings) -> Line:
     more = MORE[findings.recommendations.more_trials]
     if findings.study.absent:
         more = "The table may hold only the best trials, so it does not say whether more would help"
-    if findings.study.is_table:
+    if findings.study.is_foreign:
         return _for_purpose("For this study:", f"{more}.")
     return _for_purpose(
         "For this study:",

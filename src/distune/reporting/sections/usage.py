@@ -9,7 +9,7 @@ from distune.analysis.findings import Findings
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
 from distune.reporting import formats, shell, verdicts
-from distune.reporting.document import Block, Code, Commands, Section, caution, missing, paragraph
+from distune.reporting.document import Block, Code, Commands, Section, missing, paragraph
 from distune.reporting.paths import quoted, shown
 from distune.utils.files.default_folders import STUDIES
 
@@ -29,26 +29,26 @@ def section(findings: Findings, base_config: Path | None, space_file: Path | Non
 
 
 def _where(study: StudyRecord) -> Iterator[Block]:
-    """Where the commands are typed, and what they lack there."""
+    """Where the commands are typed: the configs may name the data set relative to that."""
     folder, root = study.folder, study.config_value("data.root")
     if folder is not None and not Path(shown(folder)).is_absolute():
         yield paragraph(
             "Commands are typed in the folder that holds ", Code(shown(folder).partition("/")[0]), "."
         )
-    if isinstance(root, str) and not Path(root).expanduser().exists():
-        yield caution(
-            "The data set is not where the configs say, ", Code(formats.plain(root)), ": add ",
-            Code("--data-root FOLDER"), " to what trains or tunes.",
+    if isinstance(root, str) and not Path(root).expanduser().is_absolute():
+        yield paragraph(
+            "The configs look for the data set in ", Code(formats.plain(root)), " below where they are typed; else "
+            "add ", Code("--data-root FOLDER"), " to what trains or tunes.",
         )  # fmt: skip
 
 
 def _train(findings: Findings) -> Section:
     title, path = "Training with the optimized hyperparameters", verdicts.config_to_use(findings)
     numbers = verdicts.current(findings)
-    if findings.study.is_table:
+    if findings.study.is_foreign:
         said = (
-            "A table of trials holds no config: set the values under Best hyperparameters in one of your own, such as "
-            "distune init writes."
+            f"This {findings.study.called} holds no config: set the values under Best hyperparameters in one of your "
+            "own, such as distune init writes."
         )
         return Section(title, (paragraph(said), Commands(f"distune train {shell.OWN_DATA}/config.yaml")))
     if path is None:
@@ -74,7 +74,7 @@ def _elsewhere(findings: Findings, space_file: Path | None) -> Section:
     path = verdicts.config_to_use(findings)
     start = f" \\\n  --start-from {quoted(path)}" if path is not None else ""
     start += f" --space {quoted(space_file)}" if start and space_file is not None else ""
-    by_hand = findings.study.is_table and not isinstance(findings.ranges, Unknown)
+    by_hand = findings.study.is_foreign and not isinstance(findings.ranges, Unknown)
     lines = [
         f"# {table}: one row per example, with the path of its image, its text and its labels",
         f"distune init {table} --out {folder}",

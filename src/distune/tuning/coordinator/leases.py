@@ -154,7 +154,7 @@ def sessions(known: Mapping[str, Lease]) -> list[dict[str, Any]]:
 
 
 def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="milliseconds")
 
 
 class Watch:

@@ -70,7 +70,8 @@ class Takeover:
 
     def others(self, trials: Sequence[FrozenTrial]) -> str:
         """What a coordinator without a trial of its own waits for, in words; empty where no other runs one."""
-        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        own = self._lease.coordinator
+        running = [t for t in trials if t.state == TrialState.RUNNING and t.user_attrs.get(OWNER) != own]
         if not running:
             return ""
         known = self._ledger.leases()
