@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import create_engine
 from study_helpers import base_config, memory_study, settings_of, sqlite_study, tune_request
 
 from distune.config import SearchParameter
@@ -25,9 +27,9 @@ from distune.tuning.status import RunningTrial, StudyStatus, status_of
 from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.study.open_study import is_made_by_tune
 from distune.tuning.study.settings import COMMITS, differing
-from distune.tuning.study.storage import opened
+from distune.tuning.study.storage import begin_sessions, opened
 from distune.tuning.study.storage_retry import StorageRetry
-from distune.tuning.summary import _configured, config_of_trial, warning_of
+from distune.tuning.summary import _configured, _entry, config_of_trial, warning_of
 from distune.tuning.trials.folds import FOLD_SCORES
 from distune.tuning.trials.trial import TEACHER_SCORE
 from distune.tuning.tune import _open
@@ -109,6 +111,28 @@ def test_a_trial_s_config_has_its_own_values_and_the_study_s_commits() -> None:
     assert (config.student.lr, config.student.vision.revision) == (0.125, "a" * 40)
     trial = create_trial(value=0.5, user_attrs={OVERRIDES: {"student.lr": 0.25}})
     assert config_of_trial(study, trial).student.lr == 0.25
+
+
+def test_a_trial_in_a_summary() -> None:
+    about = {"best_epoch": 1, "folder": "f", TEACHER_SCORE: 0.1, "fixed_params": {"alpha": 9.0}}
+    trial = create_trial(value=0.75, user_attrs=about, intermediate_values={1: 0.75, 2: 0.5})
+    found = _entry(trial)
+    assert found is not None and "below" in found.pop("teacher_warning")
+    assert found == {
+        "number": trial.number, "value": 0.75, "params": {"alpha": 9.0}, "best_epoch": 1, "folder": "f",
+    }  # fmt: skip
+    assert _entry(None) is None
+
+
+def test_what_a_connection_begins_with_holds_after_its_first_transaction(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "x.db") as other:
+        other.execute("CREATE TABLE said (what TEXT)")
+    engine = create_engine(f"sqlite:///{tmp_path}/x.db")
+    begin_sessions(engine, ("INSERT INTO said VALUES ('a')", "INSERT INTO said VALUES ('b')"))
+    engine.connect().close()
+    assert other.execute("SELECT what FROM said").fetchall() == [("a",), ("b",)]
+    engine.dispose()
+    other.close()
 
 
 @pytest.mark.parametrize(("folds", "on"), [(None, "on dev"), ([0.8, 0.9], "on 2 folds")])
