@@ -218,6 +218,20 @@ def dicom(path: Path, pixels: np.ndarray, **header: Any) -> Path:
     return path
 
 
+@pytest.mark.parametrize("is_implicit", [True, False])
+def test_a_file_of_the_time_before_part_10_is_read(is_implicit: bool, tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    file = pydicom.Dataset()  # no signature, and nothing that names the transfer syntax
+    file.Rows, file.Columns = 2, 3
+    file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
+    file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 8, 8, 7, 0
+    file.PixelData = bytes([0, 50, 100, 150, 200, 255])
+    path = tmp_path / "old.ima"
+    pydicom.dcmwrite(path, file, implicit_vr=is_implicit, little_endian=True, enforce_file_format=False)
+    assert dicom_header_of(str(path)) == DicomHeader(3, 2, "MONOCHROME2", 8, 1)
+    assert read_pixels(path).tolist() == [[0, 50, 100], [150, 200, 255]]
+
+
 def test_the_middle_frame_is_the_lower_of_two_and_a_named_one_is_no_choice(tmp_path: Path) -> None:
     frames = np.stack([np.full((2, 3), 50 * n, np.uint8) for n in range(1, 5)])
     four, one = dicom(tmp_path / "four.dcm", frames), dicom(tmp_path / "one.DCM", frames[0])
