@@ -16,7 +16,7 @@ import pytest
 from distune.config import Config
 from distune.data.pixels.intensity import PixelRules
 from distune.data.table import Split, Table, Task
-from distune.data.tokenizer import HashTokenizer
+from distune.data.tokenizer import HashTokenizer, SubwordTokenizer
 from distune.deployment import bundle as files
 from distune.deployment import export, model_card, quantise
 from distune.deployment.description import FORMAT, LABELS, PREPROCESS, check_labels, check_preprocess
@@ -199,10 +199,23 @@ def test_a_description_holds_all_that_prediction_needs(tmp_path: Path) -> None:
     )
     plain = json.loads((tmp_path / files.PREPROCESS).read_text())
     assert (plain["format"], plain["tokenizer"], plain["modalities"]) == (1, None, ["image"])
+    assert not (tmp_path / files.TOKENIZER).exists()
     export._write_checksums(tmp_path)
     export._write_checksums(tmp_path)
     held = json.loads((tmp_path / files.CHECKSUMS).read_text())
     assert held == {name: files.checksum_of(tmp_path / name) for name in (files.LABELS, files.PREPROCESS)}
+
+
+def test_a_published_vocabulary_is_written_with_the_limit_of_its_own_model(tmp_path: Path) -> None:
+    vocabulary = SimpleNamespace(
+        no_truncation=lambda: None, no_padding=lambda: None, to_str=lambda: '{"words": "né"}'
+    )
+    predictor = Predictor(model(), {"side": 1.0, "grade": 1.0}, Columns(("scan",), ("report",)))
+    export._write_description(tmp_path, predictor, model(tokenizer=SubwordTokenizer(vocabulary, 40)))
+    about = json.loads((tmp_path / files.PREPROCESS).read_text())
+    assert about["tokenizer"] == {"kind": "tokenizers", "maximum": 40} and about["max_tokens"] == 30
+    assert (tmp_path / files.TOKENIZER).read_bytes() == '{"words": "né"}'.encode()
+    check_preprocess(tmp_path / "p", about)
 
 
 @pytest.mark.parametrize(

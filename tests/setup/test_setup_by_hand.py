@@ -357,6 +357,8 @@ def test_encoders_by_the_number_of_examples(monkeypatch: pytest.MonkeyPatch) -> 
     assert many.image_size == 160 and "160 pixels" in many.why and "pixels" not in found.why
     slow = fitting(900_000, None)
     assert [encoder.name for encoder in slow.student] == ["tiny-cnn", "none"] and "206 minutes" in slow.why
+    assert fitting(874_000, None).frozen and not fitting(876_000, None).frozen  # 200 minutes
+    assert {name for name, _ in asked} == {"efficientnet-lite2", "efficientnet-lite0", "minilm-l6"}
     for name in ("efficientnet-lite2", "efficientnet-lite0", "minilm-l6"):
         missing = {name}
         assert "distune[offline]" in fitting(9, 64.0).why
