@@ -12,11 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import optuna
 import pytest
 
+from distune.cli.address_space import LEAST_MB, RoomForLibraries
 from distune.cli.error_handling import TerminalFormatter, ending_of, one_message
 from distune.cli.signals import CLEANUP_SECONDS, EndByException
 from distune.errors import ConfigError, DataError, UserError
@@ -302,3 +304,22 @@ def test_a_cache_where_no_folder_can_be_is_refused(tmp_path: Path, monkeypatch: 
         monkeypatch.setenv("DISTUNE_CACHE", str(tmp_path / place))
         with pytest.raises(UserError, match="no folder"):
             cache_folder()
+
+
+@pytest.mark.parametrize(("limit", "is_enough"), [(None, True), (LEAST_MB, True), (LEAST_MB - 1, False)])
+def test_a_library_that_would_end_the_process_is_not_begun(
+    limit: int | None, is_enough: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distune.cli.address_space.most_mb", lambda: limit)
+    with nullcontext() if is_enough else pytest.raises(MemoryError) as raised:
+        assert RoomForLibraries().find_spec("torch", None) is None
+    assert RoomForLibraries().find_spec("json", None) is None
+    if raised is not None:
+        code, message = ending_of(raised.value)
+        assert code == 1 and str(LEAST_MB) in message and "ulimit -v" in message
+
+
+def test_a_library_that_is_there_and_cannot_be_imported_is_not_called_missing() -> None:
+    for name, whose in (("onnxruntime", "install it again"), ("distune.api", "fault of Distune")):
+        code, message = ending_of(ImportError("libx.so: cannot open shared object file", name=name))
+        assert code == 1 and name.partition(".")[0] in message.lower() and whose in message

@@ -110,7 +110,7 @@ class Study:
         """
         try:
             import pandas
-        except ImportError:
+        except ModuleNotFoundError:
             raise UserError("a data frame of trials needs pandas: pip install 'distune[pandas]'") from None
         rows = [
             {

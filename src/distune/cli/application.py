@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from distune import __version__
+from distune.cli.address_space import RoomForLibraries
 from distune.cli.arguments import StrictCommand, check_unicode, in_home
 from distune.cli.commands import (
     cache,
@@ -89,6 +90,7 @@ for each in (app, data.app, encoders.app, cache.app):
 def run_application(*command: str) -> None:
     """Runs a command with the arguments of this process, see `distune.cli.run_command`."""
     open_closed_streams()
+    sys.meta_path.insert(0, RoomForLibraries())
     for name, value in WAITING.items():
         os.environ.setdefault(name, value)
     logging.basicConfig(handlers=[log_handler()])

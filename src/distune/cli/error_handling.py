@@ -120,6 +120,8 @@ def ending_of(error: Exception) -> tuple[int, str]:
             return BAD_INPUT, _no_such_folder(error)
         named = error.filename2 or error.filename or type(error).__name__  # of a copy the second one
         return BAD_INPUT, f"{named}: {error.strerror or error}; check the path and its permissions"
+    if isinstance(error, ImportError) and error.name and not error.name.startswith("distune"):
+        return FAILED, f"{error.name} cannot be imported: {_first_line(error)}; install it again"
     plugin = plugin_behind(error)
     whose, blame = (
         ("internal error", "this is a fault of Distune; ") if plugin is None else (f"plugin {plugin}", "")

@@ -173,7 +173,7 @@ def _require_packages() -> None:
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
-    except ImportError:
+    except ModuleNotFoundError:
         raise UserError(INSTALL) from None
 
 

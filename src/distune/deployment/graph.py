@@ -72,7 +72,7 @@ def write_graph(student: Classifier, tasks: tuple[Task, ...], file: Path) -> Non
     """
     try:
         import onnx
-    except ImportError:
+    except ModuleNotFoundError:
         raise UserError(INSTALL) from None
     graph = Graph(student.float().cpu()).eval()
     axes = {name: {0: "batch"} for name in ABSENT.values()}

@@ -63,7 +63,7 @@ class OnnxModel:
     ):
         try:
             import onnxruntime
-        except ImportError:
+        except ModuleNotFoundError:
             raise UserError(INSTALL) from None
         check_graph(file)
         self.tasks = tasks

@@ -227,7 +227,7 @@ def _header(file: Any) -> DicomHeader:
 def _read(content: bytes, tags: tuple[str, ...]) -> Any:
     try:
         from pydicom import dcmread
-    except ImportError:
+    except ModuleNotFoundError:
         raise UserError(INSTALL) from None
     try:
         _check_inflated(content)

@@ -297,7 +297,7 @@ def _parquet(path: Path) -> TableFile:
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
-    except ImportError:
+    except ModuleNotFoundError:
         raise TableError("parquet files need pyarrow: pip install 'distune[parquet]'") from None
     try:
         check_is_file(path)

@@ -251,7 +251,7 @@ def _connect(address: str, cores: int) -> tuple[Any, bool]:
     with _own_signals():
         try:
             import ray
-        except ImportError:
+        except ModuleNotFoundError:
             raise UserError("executor ray: Ray is not installed; pip install 'distune[ray]'") from None
         if ray.is_initialized():
             return ray, False

@@ -96,7 +96,9 @@ class StorageRetry:
                 if self._clock() - began >= min(self._seconds(), FULL_SECONDS if is_full else math.inf):
                     self._limit = 0.0
                     if is_full:
-                        raise OSError(errno.ENOSPC, f"the storage's disk is full ({cause})") from error
+                        raise OSError(
+                            errno.ENOSPC, f"the disk is full ({cause})", "the study's storage"
+                        ) from error
                     raise UserError(
                         f"the storage {fault} ({cause}); what was not written is resumed from its run folder "
                         "when the same command runs again"
