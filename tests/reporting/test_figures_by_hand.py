@@ -311,6 +311,11 @@ def test_trials_that_ended_early_stand_apart(draw: Draw) -> None:
     assert history.draw(findings(study(failed))) is None
 
 
+def test_a_figure_has_the_height_that_is_asked_for() -> None:
+    figure, axes = style.one(3.25)
+    assert tuple(figure.get_size_inches()) == (style.WIDTH, 3.25) and axes.get_figure() is figure
+
+
 def test_what_an_axis_of_scores_is_called() -> None:
     assert style.score_axis(findings(study(folds=3))) == "mean score of the folds"
     assert style.score_axis(findings()) == "score on dev"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from by_hand import findings, folder, made, numbers, study, text
 
+from distune import reporting
 from distune.analysis.expected_time import CONTENDERS, SEEDS, Pace
+from distune.analysis.mistakes import Mistake, TaskMistakes
 from distune.analysis.parameters.bounds import AtBound
 from distune.analysis.parameters.ranges import Ranges
 from distune.analysis.parameters.space import Parameter
@@ -17,7 +22,12 @@ from distune.analysis.ranking import FailureKind
 from distune.analysis.recommendations import Recommendations
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
+from distune.analysis.runs import Confusion, RunRecord
+from distune.analysis.scored_run import ScoredRun
+from distune.config import Config
 from distune.data.audit.participant_flow import FLOW, NAMES
+from distune.errors import UserError
+from distune.reporting import html, mistakes
 from distune.reporting.document import Line, text_of
 from distune.reporting.sections import (
     overview,
@@ -236,3 +246,43 @@ def test_a_model_of_words_alone_is_no_rival_of_a_student_of_images() -> None:
     assert token not in text(overview._audit(audited(("small",), student=image)))
     confirmed = audited(("words_alone",), student=image, numbers=numbers())
     assert token not in text(overview._audit(confirmed)), "its baselines say more"
+
+
+@pytest.mark.parametrize(
+    ("absent", "report_is_there", "page_is_there"),
+    [((), True, True), (("matplotlib",), False, True), (("jinja2",), False, False)],
+)
+def test_a_report_needs_both_packages_and_a_page_one_of_them(
+    absent: tuple[str, ...], report_is_there: bool, page_is_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else found(name))
+    assert reporting.installed() is report_is_there
+    for require, is_there in ((reporting.require, report_is_there), (html.require, page_is_there)):
+        if is_there:
+            require()
+        else:
+            with pytest.raises(UserError, match="pip install"):
+                require()
+
+
+def test_the_tasks_of_a_study_with_their_numbers_of_classes() -> None:
+    def shown(*confusions: Confusion) -> Any:
+        run = RunRecord(Path("r"), Unknown("x"), confusions or Unknown("x"), Unknown("x"))
+        return overview._tasks(replace(findings(), scored_run=ScoredRun(run, "trial 1", "dev", False)))
+
+    one, two = Confusion("type", ("a",), np.eye(1)), Confusion("site", ("a", "b"), np.eye(2))
+    assert shown(one) == [("Tasks", "type (1 class)")]
+    assert shown(one, two) == [("Tasks", "type (1 class), site (2 classes)")] and shown() == []
+    many = [replace(two, task=f"t{number}") for number in range(overview.MOST + 2)]
+    assert shown(*many)[0][1].endswith(" and 2 more")
+
+
+def test_a_page_without_mistakes_misses_no_pictures() -> None:
+    def page(*held: Mistake) -> str:
+        found = TaskMistakes("type", 20, len(held), 1.0, held)
+        return mistakes.mistakes_page("run", "dev", Config(), [found])
+
+    wrong = Mistake("x1", "g", "a", "b", (("b", 0.87), ("a", 0.13)), "", "a text")
+    assert "x1" in page(wrong) and 'class="note missing"' in page(wrong)
+    assert 'class="note missing"' not in page(), "there is nothing to show"

@@ -18,10 +18,12 @@ from study_helpers import base_config, memory_study, settings_of, sqlite_study, 
 from distune.config import SearchParameter
 from distune.errors import UserError
 from distune.tuning import staged
+from distune.tuning.coordinator.active_trial import ActiveTrial
 from distune.tuning.coordinator.leases import PREFIX, Lease
 from distune.tuning.coordinator.ledger import OWNER
 from distune.tuning.dashboard import copy_study
 from distune.tuning.fork_study import _copy, _point
+from distune.tuning.search.teacher_pruner import TEACHER_SCORES
 from distune.tuning.space.space import DEFAULT_SPACE, Space, choice_of
 from distune.tuning.status import RunningTrial, StudyStatus, status_of
 from distune.tuning.study.attributes import OVERRIDES
@@ -31,8 +33,9 @@ from distune.tuning.study.storage import begin_sessions, opened
 from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.summary import _configured, _entry, config_of_trial, warning_of
 from distune.tuning.trials.folds import FOLD_SCORES
+from distune.tuning.trials.messages import EpochReported
 from distune.tuning.trials.trial import TEACHER_SCORE
-from distune.tuning.tune import _open
+from distune.tuning.tune import _open, _with_encoders
 
 NOW = datetime.now().astimezone()
 
@@ -292,3 +295,32 @@ def test_what_keeps_a_study_from_being_resumed() -> None:
         assert line.startswith(f"{key}: {value} in the study, ")
     for key in ("sampler", "pruner", "config_path", "distune_version"):
         assert differing({**held, key: "another"}, settings) == [], "that may change on the way"
+
+
+def test_each_stage_of_a_staged_search_gets_its_own_settings_back_with_the_commits(tiny_config: Any) -> None:
+    settings = settings_of(tiny_config())
+    teacher = replace(settings, strategy="teacher")
+    study = memory_study(settings)
+    asked = tune_request(tiny_config(), dataset=None)
+    for own in (None, teacher):
+        found = _with_encoders(asked, study, settings, own, StorageRetry(), lambda: 0)
+        assert found == (settings, own), "encoders of ours have no commits"
+    assert study.user_attrs[COMMITS] == {}
+    given = tune_request(tiny_config(), dataset="sha256:0")
+    untouched = memory_study(settings)
+    before = untouched.user_attrs
+    assert _with_encoders(given, untouched, settings, teacher, StorageRetry(), lambda: 0) == (
+        settings,
+        teacher,
+    )
+    assert untouched.user_attrs == before
+
+
+def test_a_teacher_s_scores_are_kept_by_epoch(tmp_path: Path) -> None:
+    trial = memory_study(settings_of()).ask()
+    active = ActiveTrial.of(trial, {}, {}, tmp_path, {})
+    assert active.with_teacher_score(EpochReported(0, "teacher", 1, 0.5)) == {TEACHER_SCORES: {"1": 0.5}}
+    assert active.with_teacher_score(EpochReported(0, "teacher", 2, 0.25)) == {
+        TEACHER_SCORES: {"1": 0.5, "2": 0.25}
+    }
+    assert active.teacher_scores == {1: 0.5, 2: 0.25}
