@@ -46,10 +46,13 @@ def test_export_passes_everything_on_and_says_what_was_compared(distune: Command
     code, said, _ = distune("export", "s")
     assert code == 0 and "64 generated" in said and "1.2e-05, 2 changed" in said and "wrote bundle" in said
     assert "dev score" not in said and calls[0][:2] == ("s", None)
+    called(place, (Path("bundle"), Parity(60, 1e-6, 0, 2, 0.75, 0.75)))
+    assert "2 differ from what the run recorded" in distune("export", "s")[1]
     options = "--out b --quantize int8 --max-score-drop 0.5 --data-root d --storage sqlite:///x.db"
     calls = called(place, (Path("bundle"), Parity(10, 0.0, 0, 0, 0.75, 0.5)))
     code, said, _ = distune("export", "s", *options.split())
     assert code == 0 and "10 dev examples" in said and "0.7500 in torch, 0.5000 exported" in said
+    assert "differ from" not in said
     (source, out, given) = calls[0]
     assert (source, out) == ("s", Path("b")) and callable(given.pop("show"))
     assert given == {

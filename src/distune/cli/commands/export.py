@@ -57,6 +57,8 @@ def export(
         f"parity     {parity.examples} {compared}: largest difference {parity.largest_difference:.2g}, "
         f"{parity.changed} changed predictions"
     )
+    if parity.changed_from_run:
+        say(f"           {parity.changed_from_run} differ from what the run recorded, in its own precision")
     if parity.score is not None:
         say(f"dev score  {parity.score:.4f} in torch, {parity.exported_score:.4f} exported")
     say(f"wrote {folder}")
