@@ -119,7 +119,7 @@ class TestConditions:
 
 def test_the_flat_image_has_the_mean_colour_of_the_train_images_alone() -> None:
     pixels = np.zeros((4, 3, 2, 2), np.uint8)
-    pixels[0, 0], pixels[1, 0], pixels[0, 1, 0, 0], pixels[2:] = 10, 31, 100, 255
+    pixels[0, 0], pixels[1, 0], pixels[0, 1, 0, 0], pixels[2:] = 10, 31, 110, 255
     splits = ("train", "train", "dev", "test")
     empty = ("",) * 4
     table = Table(Path(), tuple("abcd"), empty, empty, np.zeros((4, 0), np.int64), empty, splits, ())
@@ -131,8 +131,8 @@ def test_the_flat_image_has_the_mean_colour_of_the_train_images_alone() -> None:
     inputs = ModelInputs(pixels[None], None)
     found = Conditions(table, 5).make("without_image", table.rows("test"), model, steps, inputs)
     assert found is not None and found.image is not None and found.image.shape == (1, 4, 3, 2, 2)
-    # (10 + 31) / 2 rounds to the even 20; (100 / 4 + 0) / 2 to 12
-    assert [np.unique(found.image[0, :, channel]).tolist() for channel in range(3)] == [[20], [12], [0]]
+    # (10 + 31) / 2 rounds to the even 20; (110 / 4 + 0) / 2 to 14
+    assert [np.unique(found.image[0, :, channel]).tolist() for channel in range(3)] == [[20], [14], [0]]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -144,6 +144,14 @@ def test_a_lone_separator_makes_no_column_of_several_labels(folder: Path) -> Non
     }
 
 
+def test_words_that_stand_fewer_than_five_times_are_no_labels_of_a_cell(folder: Path) -> None:
+    def pairs(words: int) -> list[str]:
+        return [f"w{n % words}; w{(n + 1) % words}" for n in range(30)] + [""] * 30
+
+    assert look(folder, {**COLUMNS, "findings": pairs(12)}).separators == {"findings": ";"}
+    assert look(folder, {**COLUMNS, "findings": pairs(13)}).separators == {}
+
+
 def test_several_labels_of_a_cell_are_told_from_a_text(folder: Path) -> None:
     several = ["effusion;oedema", "oedema", "none", "effusion; mass"] * 15
     layout = look(

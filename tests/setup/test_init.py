@@ -193,7 +193,7 @@ def test_a_split_in_another_folder_is_a_set_that_can_be_used(tmp_path: Path) -> 
 
 def test_a_split_beside_its_table_or_without_images_brings_none(tmp_path: Path) -> None:
     table = hospital(tmp_path)
-    assert split_whole(table, tmp_path, label_columns=("Größe",))[1] is None
+    assert split_whole(table, tmp_path / "bilder" / "..", label_columns=("Größe",))[1] is None
     for path in (tmp_path / "bilder").iterdir():
         path.unlink()
     assert split_whole(table, tmp_path / "new", label_columns=("Größe",))[1] is None

@@ -199,6 +199,7 @@ def test_a_case_that_makes_a_threshold_possible_does_not_choose_its_own() -> Non
     assert (
         thresholds_of_others(negatives, cases, 3, 0.8) is None
     )  # three others allow no false alarm of a fifth
+    assert thresholds_of_others(negatives, cases, 3, 0.75) is None  # nor of a quarter, which four allow
     assert thresholds_of_others(negatives, cases, 3, 0.5) == pytest.approx([4, 2, 2])
 
 

@@ -336,6 +336,14 @@ def test_parameters_as_optuna_describes_them():
         "alpha": optuna.distributions.FloatDistribution(0.5, 2.0),
         "teacher_fusion_layers": optuna.distributions.IntDistribution(1, 3),
     }
+    steps = SearchParameter(type="int", low=1, high=9, step=4)
+    tenths = SearchParameter(type="float", low=0.0, high=0.5, step=0.1)
+    assert distribution(steps) == optuna.distributions.IntDistribution(1, 9, step=4)
+    assert distribution(tenths) == optuna.distributions.FloatDistribution(0.0, 0.5, step=0.1)
+    wide = SearchParameter(type="int", low=8, high=512, log=True)
+    assert distribution(wide) == optuna.distributions.IntDistribution(8, 512, log=True)
+    named = SearchParameter(type="categorical", choices=("a", 2, True))
+    assert distribution(named) == optuna.distributions.CategoricalDistribution(("a", 2, True))
 
 
 def test_a_parameter_that_the_base_value_switches_off_is_not_in_every_trial():

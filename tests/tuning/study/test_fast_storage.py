@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distune.tuning.study import fast_storage
 from distune.tuning.study.storage import open_storage, opened
-from distune.tuning.study.transactions import set_attributes, waiting_trials
+from distune.tuning.study.transactions import count_trials, set_attributes, waiting_trials
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,16 @@ def test_attributes_are_written_together_or_not_at_all(study: optuna.Study) -> N
 def test_waiting_trials_come_in_the_order_of_their_numbers(study: optuna.Study) -> None:
     waiting = [trial._trial_id for trial in study.get_trials(states=(TrialState.WAITING,))]
     assert waiting_trials(study._storage, study._study_id) == waiting != []
+
+
+def test_the_trials_of_one_study_are_counted(study: optuna.Study) -> None:
+    other = optuna.create_study(storage=study._storage)
+    in_memory = optuna.create_study()
+    for each, count in ((other, 2), (in_memory, 3)):
+        for _ in range(count):
+            each.ask()
+        assert count_trials(each._storage, each._study_id) == count
+    assert count_trials(study._storage, study._study_id) == len(study.trials)
 
 
 def test_equal_distributions_are_parsed_once() -> None:

@@ -12,11 +12,12 @@ from dataclasses import replace
 import optuna
 import psutil
 import pytest
+import sqlalchemy.exc
 from study_helpers import coordinator, settings_of, sqlite_study, training
 
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease, leases
-from distune.tuning.study.storage_retry import StorageRetry
+from distune.tuning.study.storage_retry import StorageRetry, _said
 from distune.tuning.summary import write_summary
 
 
@@ -189,3 +190,22 @@ def test_a_lease_whose_parts_are_odd_is_passed_over(part, odd):
 def test_a_lease_of_an_older_version_is_read():
     lease = replace(Lease.new(1), born=psutil.Process().create_time())
     assert not lease.process_is_gone() and replace(lease, born=lease.born - 2.0).process_is_gone()
+
+
+class InterfaceError(Exception):
+    """As drivers have them."""
+
+
+@pytest.mark.parametrize(
+    ("original", "said"),
+    [
+        (sqlite3.OperationalError("database is locked\nat host"), "InterfaceError: database is locked"),
+        (sqlite3.OperationalError(), "InterfaceError: "),
+        (ConnectionRefusedError(111, "Connection refused", "host"), "InterfaceError: Connection refused"),
+        (ValueError("password of host"), "InterfaceError: ValueError"),
+        (InterfaceError("password of host"), "InterfaceError"),
+    ],
+)
+def test_an_error_of_a_database_is_said_without_addresses(original: BaseException, said: str) -> None:
+    assert _said(sqlalchemy.exc.InterfaceError("SELECT 1", {}, original)) == said
+    assert _said(original) == type(original).__name__
