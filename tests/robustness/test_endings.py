@@ -57,6 +57,7 @@ def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), 2, "/x/y"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 2, "too long"),
         (OSError(errno.EADDRINUSE, "Address already in use"), 2, "in use"),
+        (OSError(errno.EIO, "Input/output error"), 2, "traceback"),
         (OSError(errno.EROFS, "Read-only file system", "/x"), 2, "Read-only"),
         (FloatingPointError("teacher epoch 1: the loss is nan"), 1, "learning rate"),
         (MemoryError(), 1, "accumulation"),

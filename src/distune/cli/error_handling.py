@@ -118,8 +118,10 @@ def ending_of(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError) and error.errno is not None:
         if error.errno == errno.ENOENT and error.filename is None:
             return BAD_INPUT, _no_such_folder(error)
-        named = error.filename2 or error.filename or type(error).__name__  # of a copy the second one
-        return BAD_INPUT, f"{named}: {error.strerror or error}; check the path and its permissions"
+        named, reason = error.filename2 or error.filename, error.strerror or error  # of a copy the second one
+        if not named:  # a socket, a lock, a disk that fails: only where it was met says what
+            return BAD_INPUT, f"{type(error).__name__}: {reason}; {_kept(error)}"
+        return BAD_INPUT, f"{named}: {reason}; check the path and its permissions"
     if isinstance(error, ImportError) and error.name and not error.name.startswith("distune"):
         return FAILED, f"{error.name} cannot be imported: {_first_line(error)}; install it again"
     plugin = plugin_behind(error)
