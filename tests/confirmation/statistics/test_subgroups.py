@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from distune.confirmation.statistics.scores.subgroups import (
     read_subgroups,
     subgroup_numbers,
 )
-from distune.data.table import Task
+from distune.data.table import MISSING, Task
 from distune.training.files.prediction_files import SplitPredictions
 
 
@@ -168,3 +169,28 @@ def test_a_column_of_names_makes_no_groups() -> None:
 
 def test_without_a_file_there_are_no_columns(tmp_path: Path) -> None:
     assert read_subgroups(tmp_path) == {}
+
+
+def test_a_group_that_knows_no_label_of_a_task_is_compared_by_the_others_alone() -> None:
+    """Its easy task alone would seem to be better than the mean of an easy and a hard one."""
+    count = 90
+    where = np.where(np.arange(count) % 3 == 0, "north", "south")
+    easy, hard = np.zeros(count, np.int64), np.where(where == "north", MISSING, 0)
+    wrong_half = np.eye(3)[np.arange(count) % 2]
+    one = SplitPredictions(
+        ids=tuple(f"e{n}" for n in range(count)),
+        groups=tuple(f"c{n}" for n in range(count)),
+        tasks=(Task("easy", ("a", "b", "c")), Task("hard", ("a", "b", "c"))),
+        labels=np.stack([easy, hard], axis=1),
+        probabilities=(np.eye(3)[easy], wrong_half),
+    )
+    site = {f"e{n}": str(where[n]) for n in range(count)}
+    found = by_name(subgroup_numbers([one, one], {"site": site}), "site")
+    for group in found.values():
+        assert group["difference"]["mean"] == 0.0
+        assert group["difference"]["verdict"] == "not significantly different"
+    assert found["north"]["score"] is None and found["south"]["score"] is not None
+    assert found["north"]["accuracy"]["mean"] == 1.0 and found["south"]["accuracy"]["mean"] < 0.8
+    none = replace(one, labels=np.where((where == "north")[:, None], MISSING, one.labels))
+    north = by_name(subgroup_numbers([none, none], {"site": site}), "site")["north"]
+    assert (north["score"], north["accuracy"], north["difference"]) == (None, None, None)

@@ -86,9 +86,11 @@ no seed differs.
     subgroups           of the recommended contender on `split`: {column of `data.subgroup_columns`: {"unknown":
                         examples without a value, "values": how many there are (above 12 there are no groups), "groups":
                         [{"name", "examples", "cases", "small" (fewer than 20 cases), "score" (null where it is not
-                        defined) and "accuracy": intervals, "difference": of its accuracy from that of all others,
-                        {"mean", "low", "high" (of all of these together), "verdict": "higher" | "lower" | "not
-                        significantly different"}; null for a small group, or where all others are few}]}}
+                        defined, as without a label of a task) and "accuracy" (of the tasks of which it has labels; null
+                        without any): intervals, "difference": of its accuracy from that of all others in the tasks of
+                        which both have labels, {"mean", "low", "high" (of all of these together), "verdict": "higher"
+                        | "lower" | "not significantly different"}; null for a small group, where all others are few, or
+                        without such a task}]}}
     failures            [{"contender", "seed", "kind", "message"}]
     notes               sentences: what was left out, and why
     recommended_before  where earlier calls used another relevant_gain: [{"contender", "relevant_gain"}]

@@ -149,15 +149,16 @@ def _group(name: str, groups: NDArray[Any], scored: Sequence[SplitPredictions]) 
     chosen = groups == name
     own = task_answers([one.only(chosen) for one in scored])
     cases = len(set(np.asarray(scored[0].groups)[chosen]))
-    score, right = overall(own), _accuracy(own)
+    # A group that knows no label of a task has no score that could be set beside those of others.
+    score = overall(own) if len(own) == len(task_answers(scored)) else None
     is_small = cases < SMALL
     return {
         "name": name,
         "examples": int(chosen.sum()),
         "cases": cases,
         "small": is_small,
-        "score": asdict(score.interval()) if np.isfinite(score.values).all() else None,
-        "accuracy": asdict(right.interval()),
+        "score": asdict(score.interval()) if score is not None and np.isfinite(score.values).all() else None,
+        "accuracy": asdict(_accuracy(own).interval()) if own else None,
         "difference": None if is_small else _difference(scored, chosen, (groups != "") & ~chosen, cases),
     }
 
@@ -177,18 +178,19 @@ def _difference(
     """The group's accuracy less that of all others, and its errors.
 
     Both are taken over all cases, as a case may have examples on both sides; the group's own bound the degrees of
-    freedom. None where the others are few.
+    freedom. They are of the tasks of which both know labels. None where the others are few, or there is no such task.
     """
     if len(set(np.asarray(scored[0].groups)[rest])) < SMALL:
         return None
-    ours, theirs = (
-        _accuracy(
-            task_answers(
-                [replace(one, labels=np.where(part[:, None], one.labels, MISSING)) for one in scored]
-            )
-        )
+    both = [
+        task_answers([replace(one, labels=np.where(part[:, None], one.labels, MISSING)) for one in scored])
         for part in (chosen, rest)
-    )
+    ]
+    of_group, of_others = ({each.task.name for each in answers} for answers in both)
+    shared = of_group & of_others
+    if not shared:
+        return None
+    ours, theirs = (_accuracy([each for each in answers if each.task.name in shared]) for answers in both)
     errors = errors_of([ours.pseudovalues - theirs.pseudovalues])
     mean = float(ours.values.mean() - theirs.values.mean())
     return mean, replace(errors, freedom=min(errors.freedom, cases - 1.0))
