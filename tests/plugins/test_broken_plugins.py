@@ -25,6 +25,9 @@ from distune.errors import UserError
 from distune.models.fusion.base import FusionOutput
 from distune.models.fusion.simple import Simple
 from distune.plugins import load_plugins, plugin_behind
+from distune.tuning.space.build import build_space
+from distune.tuning.space.groups import loss_group
+from distune.tuning.space.impossible import impossible
 
 pytestmark = pytest.mark.usefixtures("plugins_forgotten")
 
@@ -80,6 +83,14 @@ def test_a_loss_or_fusion_is_tried_on_a_batch(
         with pytest.raises(AssertionError, match=said):
             raise AssertionError(problem)
         assert problem.startswith(f"{key}: own")
+
+
+def test_a_study_draws_no_part_that_fails(tiny_config: Callable[..., Config]) -> None:
+    LOSSES.add("fails", loss_that(lambda *_: 1 / 0), "source")  # type: ignore[attr-defined]
+    LOSSES.add("works", loss_that(term), "source")  # type: ignore[attr-defined]
+    base = tiny_config()
+    (line,) = impossible(build_space(base, groups=loss_group()), base)
+    assert "fails" in line and "ZeroDivisionError" in line
 
 
 def changed(**values: Any) -> Callable[[RawTable], Any]:

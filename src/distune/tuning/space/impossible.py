@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+from distune.components import FUSIONS, LOSSES, Components
 from distune.config import Config, with_values
 from distune.config.revisions import Place, encoders_of
 from distune.errors import ConfigError, UserError
@@ -26,7 +28,26 @@ def impossible(space: Space, base: Config) -> list[str]:
             for value in bounds(space.parameters[name]):
                 if problem := _problem(key, value, space, base):
                     lines.append(f"search_space.{name}: {key} cannot be {value!r}: {problem}")
-    return lines
+    return lines + _failing_plugins(space, base)
+
+
+def _failing_plugins(space: Space, base: Config) -> list[str]:
+    """One line for each loss or fusion of a plugin among the choices that fails on a batch."""
+    from distune.distillation.plugin_parts import plugin_problems
+
+    found: dict[str, None] = {}
+    tables: dict[str, Components[Any]] = {
+        "distillation.loss": LOSSES,
+        "teacher.fusion": FUSIONS,
+        "student.fusion": FUSIONS,
+    }
+    for name, parameter in space.parameters.items():
+        key = space.key(name)
+        for value in parameter.choices or () if key in tables else ():
+            if tables[key].source(str(value)):
+                with suppress(ConfigError):  # possible with another value elsewhere
+                    found |= dict.fromkeys(plugin_problems(with_values(base, {key: value})))
+    return list(found)
 
 
 def _problem(key: str, value: Any, space: Space, base: Config) -> str | None:
