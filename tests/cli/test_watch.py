@@ -60,21 +60,39 @@ def test_watching_lasts_until_no_worker_is_left(study: optuna.Study, monkeypatch
     assert shown.count("workers   2") == 2 and shown.rstrip().endswith("ended     finished")
 
 
+HOSTS = ("127.0.0.1:8099", "localhost:9000", "LOCALHOST", "[::1]:8099", "evil.example", "", "a:b:80")
+"""As the names of this machine, the first four; a page of the web may send the others to its address."""
+
+
 def test_the_dashboard_opens_a_copy_on_loopback(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
     dashboard = pytest.importorskip("optuna_dashboard")
-    opened: list[tuple[int, Any]] = []
+    opened: list[Any] = []
+    answers: list[str] = []
 
-    def run_server(url: str, **place: Any) -> None:
+    def wsgi(url: str) -> Any:
         path = url.removeprefix("sqlite:///")
         with sqlite3.connect(path) as copy:
-            opened.append((copy.execute("SELECT COUNT(*) FROM trials").fetchone()[0], place))
+            opened.append(copy.execute("SELECT COUNT(*) FROM trials").fetchone()[0])
             copy.execute("DELETE FROM trials")
         copy.close()
 
-    monkeypatch.setattr(dashboard, "run_server", run_server)
+        def application(environ: Any, start: Any) -> list[bytes]:
+            start("200 OK", [])
+            return [b""]
+
+        return application
+
+    def run(application: Any, **place: Any) -> None:
+        opened.append(place)
+        for host in HOSTS:
+            list(application({"HTTP_HOST": host}, lambda status, _: answers.append(status)))
+
+    monkeypatch.setattr(dashboard, "wsgi", wsgi)
+    monkeypatch.setattr("bottle.run", run)
     ended = CliRunner().invoke(app, ["dashboard", "s", "--port", "8099"])
     assert ended.exit_code == 0, ended.output
-    assert opened == [(1, {"host": "127.0.0.1", "port": 8099})]
+    assert opened == [1, {"host": "127.0.0.1", "port": 8099}]
+    assert answers == ["200 OK"] * 4 + ["403 Forbidden"] * 3
     assert len(study.get_trials()) == 1
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import socket
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distune.errors import UserError
 from distune.tuning.study.names import name_in
@@ -15,7 +18,12 @@ from distune.tuning.study.storage import default_url
 from distune.utils.arguments import check_number
 from distune.utils.files.default_folders import STUDIES
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 HOST = "127.0.0.1"
+NAMES = (HOST, "localhost", "[::1]")
+"""What this machine calls itself; a port that is forwarded may be another one."""
 
 
 def open_dashboard(name: str, *, logs: Path = STUDIES, storage: str | None = None, port: int = 8080) -> None:
@@ -33,7 +41,8 @@ def open_dashboard(name: str, *, logs: Path = STUDIES, storage: str | None = Non
     check_number("port", port, least=1, most=65535, whole=True)
     if importlib.util.find_spec("optuna_dashboard") is None:
         raise UserError("the dashboard needs optuna-dashboard: pip install 'distune[dashboard]'")
-    from optuna_dashboard import run_server  # type: ignore[import-untyped]
+    import bottle  # type: ignore[import-untyped]
+    from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
     with socket.socket() as asked:
         asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
@@ -45,7 +54,23 @@ def open_dashboard(name: str, *, logs: Path = STUDIES, storage: str | None = Non
             ) from None
     with tempfile.TemporaryDirectory(prefix="distune-dashboard-") as folder:
         copy = copy_study(name, Path(folder) / "copy.db", logs=logs, storage=storage)
-        run_server(copy, host=HOST, port=port)
+        bottle.run(for_this_machine(wsgi(copy)), host=HOST, port=port)
+
+
+def for_this_machine(application: WSGIApplication) -> WSGIApplication:
+    """An application that answers those alone who ask for this machine by a name of its own.
+
+    A page of the web may give its name this machine's address, and would be let read what lies under its name.
+    """
+
+    def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        name = re.sub(r":\d*$", "", str(environ.get("HTTP_HOST", "")))
+        if name.lower() in NAMES:
+            return application(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"ask for {HOST} or localhost\n".encode()]
+
+    return guarded
 
 
 def copy_study(name: str, target: Path, *, logs: Path = STUDIES, storage: str | None = None) -> str:
