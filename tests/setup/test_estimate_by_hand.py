@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from distune.config import Config
+from distune.config import Config, with_values
 from distune.data import read_table
 from distune.models.classifier import build_classifier
 from distune.setup import estimate as module
@@ -112,6 +114,44 @@ def test_what_an_example_costs_is_measured_on_its_model(
     assert (found.trained_mb < found.weight_mb) == bool(frozen)
     assert 0 < found.forward_s < 1 and 0 < found.step_s < 1 and 0 < found.prefix_s < 1
     assert 0 < found.activation_mb < 50
+
+
+def test_examples_of_the_whole_table_and_texts_of_about_the_mean_length_are_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Images from the first to the last row; texts between the median and seven tenths, cut where training cuts."""
+    decoded: list[tuple[int, int]] = []
+
+    def decode(image: int, side: int, rules: str) -> Any:
+        decoded.append((image, side))
+        assert rules == "of the table"
+        return np.full((side, side, 3), image, np.uint8)
+
+    monkeypatch.setattr(module, "decode", decode)
+    texts = ["x" * length for length in range(10, -1, -1)]
+
+    class Eleven(SimpleNamespace):
+        def __len__(self) -> int:
+            return 11
+
+    cut: list[int] = []
+
+    def encode(given: list[str], maximum: int) -> list[list[int]]:
+        cut.append(maximum)
+        return [[len(text)] for text in given]
+
+    words = SimpleNamespace(tokenizer=SimpleNamespace(encode=encode), max_tokens=9)
+    model: Any = SimpleNamespace(vision=SimpleNamespace(image_size=2), text=words)
+    table: Any = Eleven(images=list(range(11)), texts=texts, rules="of the table")
+    compute = Compute(torch.device("cpu"), False)
+    for asked, given in ((8, 8), (64, 9)):
+        config = with_values(Config(), {"data.max_tokens": asked})
+        image, text, mask = module._inputs(model, config, table, compute)
+        assert image[:, 0, 0, 0].tolist() == [0, 3, 6, 10] and image.shape == (4, 2, 2, 3)
+        assert text[:, 0].tolist() == [5, 5, 6, 7] and mask[:, 0].all() and cut[-1] == given
+    assert decoded[:4] == [(0, 2), (3, 2), (6, 2), (10, 2)]
+    model.vision = model.text = None
+    assert module._inputs(model, Config(), table, compute) == (None, None, None)
 
 
 def test_a_call_takes_as_long_as_the_shorter_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
