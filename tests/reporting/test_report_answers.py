@@ -460,6 +460,8 @@ def test_what_pruning_saved_lies_between_the_estimates_of_all_phases() -> None:
     assert efficiency._saved_between([phase("teachers", one), phase("students", other)]) == (15.0, 60.0)
     silent = replace(other, by_steps=Unknown("x"))
     assert efficiency._saved_between([phase("teachers", one), phase("students", silent)]) == (15.0, 35.0)
+    low = [phase("teachers", replace(one, by_steps=1.0)), phase("students", silent)]
+    assert efficiency._saved_between(low) == (15.0, 35.0), "a yardstick of one phase is none of both"
     assert efficiency._saved_between([phase("", Unknown("nothing was pruned"))]) is None
     said = "".join(map(text, efficiency._savings([phase("teachers", one), phase("students", Unknown("x"))])))
     assert "9 to 23 % of what the teachers' trials alone" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from distune.reporting.appendix import (
     provenance,
     recommended,
     subgroups,
+    time,
 )
 from distune.reporting.checklist import tripod_ai
 from distune.reporting.document import Document, Figure, Section, TableBlock, line, paragraph
@@ -297,6 +299,25 @@ def test_how_many_trials_ran_at_once_is_said_of_several_workers_alone() -> None:
         return text(efficiency.section(findings(study(*trials))))
 
     assert "at once" not in shown("w0", "w0")
+    start = datetime(2026, 1, 2, tzinfo=UTC)
+    end = start + timedelta(seconds=60)
+    for second, is_said in (("w1", True), ("w0", False)):
+        trials = [
+            TrialRecord(n, "complete", 0.5, started=start, finished=end, seconds=60.0, worker=name)
+            for n, name in enumerate(("w0", second))
+        ]
+        said = text(efficiency.section(findings(study(*trials))))
+        assert ("On average 2.0 trials ran at once" in said) is is_said
+
+
+def test_a_stage_that_took_no_time_has_a_row_all_the_same() -> None:
+    staged = TrialRecord(0, "complete", 0.5, seconds=50.0, stage_seconds={"teacher": 0.0, "student": 50.0})
+    shown = "".join(map(text, time._stages(findings(study(staged)), {})))
+    assert (
+        "| teacher | 0.0 s | 0 % |" in shown
+        and "| student | 50 s | 100 % |" in shown
+        and "between" not in shown
+    )
 
 
 def test_a_study_of_teachers_that_could_not_be_read_is_named() -> None:
