@@ -155,7 +155,7 @@ def test_the_run_that_is_shown_is_the_recommended_one_that_kept_its_answers(tmp_
     assert isinstance(found, RunRecord) and not isinstance(found.confusions, Unknown)
     assert found.confusions[0].counts.tolist() == [[1, 0], [1, 0]]
     assert shown(confirmed(is_base=True))[1] == "the base config"
-    assert shown(confirmed(trial=None))[1] == "trial_0004"
+    assert shown(confirmed(trial=None))[1] == "trial_0004" and shown(confirmed(trial=0))[1] == "trial 0"
     assert shown(confirmed("dev")) == shown(confirmed("other")) == searched
     assert shown(replace(confirmed(), is_current=False)) == shown(Unknown("none")) == searched
     other = replace(one, trials=(complete(5, 0.9), *one.trials), folder=None, space_source="observed")

@@ -36,6 +36,17 @@ def test_any_name_of_a_class_and_an_example_is_read_back(table: Table, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
+def test_every_split_is_tried(table: Table, tmp_path: Path) -> None:
+    """An example twice in the test split alone."""
+    rows = table.rows("test")
+    ids = list(table.ids)
+    ids[rows[0]] = ids[rows[1]]
+    odd = replace(table, ids=tuple(ids))
+    check_predictions_are_read_back(odd, ("dev",), tmp_path)
+    with pytest.raises(UserError, match="for the test split"):
+        check_predictions_are_read_back(odd, ("dev", "test"), tmp_path)
+
+
 def test_names_that_make_one_column_of_two_are_refused(table: Table, tmp_path: Path) -> None:
     odd = named(table, Task("kind", ("part_a", "b")), Task("kind_part", ("a", "c")))
     with pytest.raises(UserError, match="kind_part"):

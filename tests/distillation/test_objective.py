@@ -12,6 +12,7 @@ from scipy.special import log_softmax
 from distune.config import DistillationConfig, TrainingConfig
 from distune.data.table import MISSING, Task
 from distune.distillation import LOSSES, Objective, balanced_class_weights
+from distune.distillation.loss_parts import feature_pairs
 from distune.distillation.losses.logit_standardisation import standardised
 from distune.models.outputs import ModelOutput
 
@@ -186,6 +187,21 @@ def test_each_example_weighs_as_its_class_does_and_none_without_a_label(kind: An
             each.append(float(-(target * weights.numpy() * log_p).sum()))
     assert float(found.total) == pytest.approx(sum(each) / 3, rel=1e-5)
     assert float(found.cross_entropy) == float(found.total), "without a loss alpha is 1"
+
+
+@pytest.mark.parametrize("lacks", ["student", "teacher"])
+def test_features_are_compared_as_far_as_both_have_them(lacks: str) -> None:
+    image, text = torch.randn(3, 2), torch.randn(3, 2)
+    whole, part = ModelOutput((), image, text, None), ModelOutput((), None, text + 1, None)
+    models = (part, whole) if lacks == "student" else (whole, part)
+    ((ours, theirs),) = feature_pairs(*models)
+    assert ours is models[0].text_feature and theirs is models[1].text_feature
+    gone = torch.tensor([True, False, False]), torch.tensor([False, True, False])
+    first, second = feature_pairs(
+        replace(whole, absent=(gone[0], None)), replace(whole, absent=(gone[1], gone[1]))
+    )
+    assert torch.equal(first[0], image[2:]) and torch.equal(second[1], text[[0, 2]])
+    assert torch.equal(first[0], first[1]) and torch.equal(second[0], second[1])
 
 
 def test_logits_of_three_classes_and_more_are_standardised() -> None:

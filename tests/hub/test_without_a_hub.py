@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -22,6 +23,7 @@ from distune.errors import UserError
 from distune.models.encoders.hub import revisions
 from distune.models.encoders.hub.files import Needs, complete_weights, weight_files
 from distune.models.encoders.hub.retry import HubRetry, is_final, reason, status
+from distune.models.encoders.hub.snapshot import _absent, cached_snapshot
 from tests.stand_ins import refusing_as
 
 
@@ -237,3 +239,27 @@ def test_where_encoders_come_from_is_recorded_by_their_place_on_the_hub() -> Non
     )
     assert not revisions.is_known(EncoderConfig(name="nothing"), "vision")
     assert revisions.is_known(EncoderConfig(name="none"), "vision")
+
+
+def test_what_the_cache_says_that_a_commit_has_not_is_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    place, commit = tmp_path / "models--org--model", "c" * 40
+    there = place / "snapshots" / commit
+    there.mkdir(parents=True)
+    (there / "config.json").write_text("{}")
+    needed = Needs(weights=False, processor=True)
+    assert _absent("org/model", commit) == [] and cached_snapshot("org/model", commit, needed) is None
+    noted = place / ".no_exist" / commit / "preprocessor_config.json"
+    noted.parent.mkdir(parents=True)
+    noted.touch()
+    assert _absent("org/model", commit) == ["preprocessor_config.json"]
+    assert cached_snapshot("org/model", commit, needed) == there
+    assert cached_snapshot("org/model", None, needed) == there, "it is the only complete one"
+    assert cached_snapshot("org/model", "d" * 40, needed) is None
+    other = place / "snapshots" / ("d" * 40)
+    other.mkdir()
+    for name in ("config.json", "preprocessor_config.json"):
+        (other / name).write_text("{}")
+    assert cached_snapshot("org/model", None, needed) is None, "nobody said which of two"

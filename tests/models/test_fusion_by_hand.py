@@ -189,6 +189,15 @@ def concat_of(network: Any, values: Tensor) -> Tensor:
     return values
 
 
+@pytest.mark.parametrize("name", [*sorted(POOLED), "film", "bottleneck", "cross_attention", "energy_aware"])
+def test_every_fusion_drops_at_the_rate_that_is_asked(name: str) -> None:
+    """But the one that drops whole modalities in place of channels."""
+    rates = {
+        module.p for module in made(name, dropout=0.25).modules() if isinstance(module, torch.nn.Dropout)
+    }
+    assert rates == {0.0 if name == "modality_dropout" else 0.25}
+
+
 def test_parts_of_routing() -> None:
     scores = torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.5, 0.0]], requires_grad=True)
     hard = one_route(scores)

@@ -24,6 +24,7 @@ from distune.confirmation.statistics.scores.case_scores import overall, task_ans
 from distune.confirmation.statistics.scores.operating_points import threshold, thresholds_of_others
 from distune.confirmation.statistics.scores.probabilities import calibration
 from distune.confirmation.statistics.scores.scores import _scaled, split_numbers
+from distune.confirmation.statistics.scores.subgroups import _in_order
 from distune.data.table import MISSING, Table, Task
 from distune.training.files.prediction_files import SplitPredictions, write_predictions
 from distune.training.scoring.temperature_scaling import task_temperature
@@ -295,6 +296,31 @@ def test_where_the_others_do_not_define_a_score_that_of_all_stands() -> None:
         assert (rested.interval().low, rested.interval().high) == (None, None)
     in_two = replace(scored, labels=np.array([[1], [1], [0], [0]]))
     assert not task_answers([in_two])[0].score().rests_on_one_case
+
+
+def test_a_class_that_no_example_has_leaves_no_area_and_no_numbers_of_its_own() -> None:
+    examples = table(12)
+    labels = np.where(examples.labels == 2, 1, examples.labels)
+    found = split_numbers(ContenderAnswers("x", (1,), {"dev": (predictions(labels=labels),)}), "dev")
+    assert found is not None
+    of_task = found["tasks"]["t"]
+    assert of_task["auc"] is None and of_task["auc_missing"] == "no example of c in this split"
+    assert of_task["classes"]["c"]["recall"] is None and of_task["classes"]["c"]["support"] == 0
+    whole = split_numbers(ContenderAnswers("x", (1,), {"dev": (predictions(),)}), "dev")
+    assert whole is not None and whole["tasks"]["t"]["auc"]["mean"] is not None
+    assert whole["tasks"]["t"]["auc_missing"] is None
+
+
+def test_bands_stand_in_the_order_of_their_numbers() -> None:
+    named = ["-1.5 to below 2", "2 and above", "below -1.5", "b", "a"]
+    assert sorted(named, key=_in_order)[0] == "below -1.5"
+    assert [name for name in sorted(named, key=_in_order) if name[0] in "-2b"][:2] == [
+        "below -1.5",
+        "-1.5 to below 2",
+    ]
+    assert sorted(["10 to below 20", "9 to below 10", "20 and above", "below 9"], key=_in_order) == [
+        "below 9", "9 to below 10", "10 to below 20", "20 and above",
+    ]  # fmt: skip
 
 
 def test_what_is_scaled_is_calibrated_at_the_temperature_of_each_seed() -> None:
