@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from distune.cli import run_command
 from distune.cli.error_handling import INTERRUPTED, one_message
 from distune.cli.signals import EndByException, end_at_once
 from distune.tuning.coordinator.interrupts import PATIENCE_SECONDS, interrupts
@@ -46,6 +47,16 @@ def test_what_comes_before_the_first_handler_takes_no_time() -> None:
         [sys.executable, "-I", "-S", "-c", path], capture_output=True, text=True, check=True
     )
     assert found.stdout == "set()\n"
+
+
+def test_an_interrupt_between_the_handlers_has_the_exit_code_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*command: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("distune.cli.application.run_application", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        run_command("train")
+    assert ended.value.code == 130
 
 
 @pytest.mark.parametrize("number", SIGNALS)

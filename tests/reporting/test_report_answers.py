@@ -202,6 +202,13 @@ def test_before_a_confirmation() -> None:
     assert table[first_screen.DISTILLATION][0] == "Not known" and "Score" in table
 
 
+def test_the_metric_of_another_program_is_shown_and_never_obeyed() -> None:
+    assert (
+        first_screen._metric(findings(study(metric="a\x1b[31m\nb"))) == "a\N{REPLACEMENT CHARACTER}[31m b; "
+    )
+    assert first_screen._metric(findings(study(metric=None))) == ""
+
+
 def test_the_score_of_a_search_has_the_interval_that_its_examples_give() -> None:
     found = first_screen.headlines(findings(noise=NOISE))
     (remark,) = (one.remark for one in found if one.label.startswith("Score"))

@@ -11,6 +11,7 @@ import pytest
 from by_hand import findings, made, numbers, study, text
 
 from distune.analysis.baseline import Baseline
+from distune.analysis.dev_noise import DevNoise
 from distune.analysis.mistakes import Mistake
 from distune.analysis.parameters.importance import Importance, Share
 from distune.analysis.parameters.space import Parameter
@@ -125,6 +126,22 @@ def test_the_columns_of_a_subgroup() -> None:
         and "| f | 9 | 5 | 0.1000 | 0.2000 | −0.3000 | small" in shown
     )
     assert "no value" not in shown
+
+
+def test_what_a_gain_is_said_of_before_and_after_it_is_confirmed() -> None:
+    base = Baseline(TrialRecord(0, "complete", 0.5), TrialRecord(1, "complete", 0.75), 0.25)
+    noise = DevNoise(1, 80, 20, 0.8, 0.7, 0.95, 1, 2)
+    gain = made("tuning_gain", family_low=0.0, family_high=0.2)
+    held = confirmed(comparisons=(gain,), optimism=None)
+    before = text(improvement.section(findings(baseline=base, noise=noise), {}))
+    after = text(improvement.section(findings(baseline=base, noise=noise, numbers=held), {}))
+    assert "not confirmed" in before and "Confirmed gains" not in before
+    assert "not confirmed" not in after and "# Confirmed gains" in after and "the config to use" in after
+    assert before.count("80 dev examples") == after.count("80 dev examples") == 1
+    assert "| trial 1 − the base config | +0.1000 | [+0.0500, +0.1500] | **significantly better** |" in after
+    none = text(improvement.section(findings(baseline=base, numbers=confirmed(optimism=None)), {}))
+    assert "compared nothing" in none
+    assert "lost" in text(improvement.section(findings(baseline=Unknown("lost")), {}))
 
 
 def test_what_could_move_the_score_of_a_search_is_said_until_it_is_confirmed() -> None:

@@ -15,6 +15,7 @@ from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.errors import UserError
 from distune.reporting import report
+from distune.reporting.document import Figure
 from distune.reporting.report import companions, write_report, write_report_from_csv
 
 FAILED = study(TrialRecord(0, "failed", failure_kind="crash"))
@@ -66,6 +67,17 @@ def test_a_page_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"report\.html"):
         write_report(FAILED, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_figures_of_a_page_lie_beside_it(tmp_path: Path) -> None:
+    drawn = [Figure(name, "alt", "caption", "<svg/>", name.encode()) for name in ("history", "gains")]
+    for name in ("history", "cost"):
+        (tmp_path / f"{name}.png").write_bytes(b"of an earlier report")
+    paths = report._save_figures(drawn, tmp_path)
+    assert paths == [tmp_path / "history.png", tmp_path / "gains.png"]
+    report._remove_others(paths, tmp_path)
+    held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert held == {"history.png": b"history", "gains.png": b"gains"}
 
 
 def test_in_its_own_folder_a_study_s_report_may_have_been_of_another_name(tmp_path: Path) -> None:
