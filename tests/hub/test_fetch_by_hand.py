@@ -26,6 +26,7 @@ from distune.models.encoders.hub.retry import HubRetry
 from distune.models.encoders.hub.transfer import Transfer, megabytes, rate
 from tests.stand_ins import refusing_as
 
+snapshot_module: Any = import_module("distune.models.encoders.hub.snapshot")
 fetch_module: Any = import_module(
     "distune.models.encoders.hub.fetch"
 )  # the package has a function of its name
@@ -159,3 +160,35 @@ def test_speed_and_time_left_in_words() -> None:
     assert rate(5_000_000, 25_000_000, 2.0) == "5.0 of 25 MB, 2.5 MB/s, 8 s left"
     assert rate(0, 25_000_000, 2.0) == "0.0 of 25 MB, 0.0 MB/s" == rate(0, 25_000_000, 0.0)
     assert [megabytes(count) for count in (9_940_000, 10_000_000, 0)] == ["9.9", "10", "0.0"]
+
+
+def test_a_listing_has_the_commit_and_the_bytes_that_the_hub_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    class Api:
+        def model_info(self, repository: str, **more: Any) -> Any:
+            asked.append((repository, more["revision"], more["files_metadata"]))
+            files = [SimpleNamespace(rfilename="a", size=3), SimpleNamespace(rfilename="b", size=None)]
+            return SimpleNamespace(sha="c" * 40, siblings=files)
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Api)
+    found = fetch_module.listing("org/model", "v1", HubRetry())
+    assert found == Listing("c" * 40, {"a": 3, "b": 0}) and asked == [("org/model", "v1", True)]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_is_left_of_a_commit_is_asked_at_the_commit_that_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    asked: list[Any] = []
+    folder = tmp_path / ("c" * 40)
+    folder.mkdir()
+    (folder / "config.json").touch()
+    monkeypatch.setattr(snapshot_module, "_named", lambda *_: folder if there else None)
+    monkeypatch.setattr(
+        snapshot_module, "listing", lambda repository, at, retry: asked.append(at) or Listing("x", SIZES)
+    )
+    found = snapshot_module.missing_sizes("org/model", "v1", Needs(weights=True), HubRetry())
+    names = ["preprocessor_config.json", "model.safetensors"]
+    assert found == {name: SIZES[name] for name in (names if there else ["config.json", *names])}
+    assert asked == ["c" * 40 if there else "v1"]

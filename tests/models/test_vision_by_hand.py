@@ -27,6 +27,7 @@ from distune.models.encoders.vision.efficientnet_lite import (
     _blocks,
     _fill,
     _load,
+    _norm,
 )
 from distune.models.encoders.vision.mobilevit import MobileVit
 from distune.models.encoders.vision.preprocessing import _measured, read_pixels
@@ -251,3 +252,15 @@ def test_a_file_beside_a_model_of_the_catalogue_has_the_last_word(tmp_path: Path
     torch.testing.assert_close(read_pixels("deit-tiny", entry, settings, tmp_path)(pixels), pixels / 255)
     swapped = read_pixels("mobilevit-small", CATALOGUE["mobilevit-small"], None, None)
     torch.testing.assert_close(swapped(pixels), pixels.flip(1) / 255)
+
+
+def test_a_single_value_a_channel_is_normalised_by_what_was_seen_and_more_by_themselves() -> None:
+    norm, plain = _norm(2), nn.BatchNorm2d(2, eps=1e-3, momentum=0.01)
+    norm.running_mean = torch.tensor([1.0, 3.0])
+    several = torch.arange(8.0).reshape(1, 2, 2, 2)
+    torch.testing.assert_close(norm.train()(several), plain.train()(several))
+    norm.running_mean, norm.running_var = torch.tensor([1.0, 3.0]), torch.tensor([4.0, 1.0])
+    single = torch.tensor([2.0, 5.0]).reshape(1, 2, 1, 1)
+    expected = torch.tensor([1.0 / (4.0 + 1e-3) ** 0.5, 2.0 / (1.0 + 1e-3) ** 0.5])
+    torch.testing.assert_close(norm(single).flatten(), expected)
+    torch.testing.assert_close(norm.eval()(single).flatten(), expected)

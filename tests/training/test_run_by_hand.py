@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ from distune.data.readers.table_formats import DOUBT
 from distune.data.table import Task
 from distune.distillation import LossShapes
 from distune.errors import DataError
+from distune.models.parameters import trained_state
 from distune.store import Store, key_of
 from distune.training import run as run_module
 from distune.training.callbacks import Callback, EpochRecord
 from distune.training.devices import Compute
-from distune.training.files.run_folder import openings, read_metrics, read_results
+from distune.training.files.run_folder import environment, openings, read_metrics, read_results
 from distune.training.inputs.inputs import InputSteps, files_hash
-from distune.training.keys import student_key
+from distune.training.keys import model_seed, student_key
 from distune.training.loop import Fitted, fit
 from distune.training.predictions import Targets
 from distune.training.run import _Run, run
@@ -35,6 +37,7 @@ from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.missing_modalities import scores_apart
 from distune.training.student import build_student, student_seed
 from distune.training.teacher.check import run_warning
+from distune.training.teacher.teacher import Teacher, TeacherStage
 from tests.stand_ins import refusing_as
 
 MakeConfig = Callable[..., Config]
@@ -407,3 +410,22 @@ def test_a_run_is_warned_of_a_teacher_below_its_student_or_below_regression() ->
         "regression on its own frozen features, 0.8000" in below and "student" not in below.partition(":")[0]
     )
     assert run_warning({"score": 0.5, "teacher": None}) is None
+
+
+def test_the_environment_of_a_run_is_that_of_its_compute(tiny_config: MakeConfig) -> None:
+    found = environment(tiny_config(seed=9), replace(CPU, bf16=True, deterministic=True))
+    assert (found["precision"], found["deterministic"], found["seed"]) == ("bf16", True, 9)
+    assert found["device"] == CPU.name and found["packages"]["torch"] == metadata.version("torch")
+    assert environment(tiny_config(), CPU)["precision"] == "fp32" and found["encoders"] == {}
+
+
+def test_a_teacher_is_built_with_its_own_weights(make: Callable[..., Any]) -> None:
+    job = make(_Run)
+    steps = InputSteps(job.table, job.config.data, job.store, CPU, job.config.seed)
+    stage = TeacherStage(job.config, job.table, "data", steps, job.store, CPU)
+    known = {
+        name: np.full(value.shape, 0.5, np.float32) for name, value in trained_state(stage.build()).items()
+    }
+    made = Teacher([], known, [], {}, stage)
+    assert all((value == 0.5).all() for value in made.model().parameters())
+    assert made.model_seed == model_seed(job.config, "teacher")

@@ -11,7 +11,7 @@ import pytest
 from distune.data.table import MISSING, Task
 from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.metrics import calibration_bin, calibration_error, log_loss, ratio
-from distune.training.scoring.scores import task_score
+from distune.training.scoring.scores import named_score, task_score
 from distune.training.scoring.weighted_scores import (
     area_under_roc,
     lowest_score,
@@ -145,3 +145,11 @@ def test_means_and_lowest_scores_are_weighted() -> None:
     ]
     assert (lowest_score([plain]), lowest_score([plain, double])) == (0.0, -0.75)
     assert ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0]), empty=9.0).tolist() == [0.5, 9.0]
+
+
+def test_a_score_is_named_as_a_reader_knows_it() -> None:
+    assert named_score({"macro_f1": 0.25}) == ("macro F1", 0.25)
+    other = {"macro_f1": 0.25, "score": {"name": "auroc", "value": 0.75}}
+    assert named_score(other) == ("area under the ROC curve", 0.75)
+    with pytest.raises(KeyError):
+        named_score({"macro_f1": 0.25, "score": {"name": "luck", "value": 0.75}})
