@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 from distune.config import Config, ModelConfig, with_values
 from distune.errors import UserError
 from distune.models.encoders.base import Encoder
-from distune.models.init_from_teacher import check_copyable, copy_layers, matching_parts
+from distune.models.init_from_teacher import check_copyable, check_start, copy_layers, matching_parts
 
 
 class Other(Encoder):
@@ -102,3 +103,25 @@ def test_choices_that_cannot_be_copied_are_refused_before_anything_is_built(
     else:
         with pytest.raises(UserError, match=token):
             check_copyable(*sections)
+
+
+@pytest.mark.parametrize(
+    ("values", "token"),
+    [
+        ({}, None),
+        ({"student__text": "none"}, None),
+        ({"teacher__vision": "none"}, r"teacher\.vision is none"),
+        ({"teacher__vision__layers": 2}, "3 layers, the teacher's only 2"),
+        ({"student__vision__layers": 2}, None),
+        ({"student__text__freeze": "all"}, "frozen layers"),
+    ],
+)
+def test_what_a_student_starts_from_is_looked_at_before_anything_is_trained(
+    tiny_config: Callable[..., Config], values: dict[str, Any], token: str | None
+) -> None:
+    config = tiny_config(**values)
+    if token is None:
+        check_start(config.teacher, config.student, 32)
+    else:
+        with pytest.raises(UserError, match=token):
+            check_start(config.teacher, config.student, 32)

@@ -18,13 +18,17 @@ from distune.confirmation.statistics.files import same_examples
 from distune.confirmation.statistics.inference.power import _times, needs
 from distune.confirmation.statistics.inference.significance import family_level
 from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
-from distune.confirmation.statistics.numbers import confirmation_numbers
+from distune.confirmation.statistics.numbers import _turned, confirmation_numbers
 from distune.confirmation.statistics.scores.answers import ContenderAnswers, read_contender
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
-from distune.confirmation.statistics.scores.operating_points import threshold, thresholds_of_others
+from distune.confirmation.statistics.scores.operating_points import (
+    above_rounding,
+    threshold,
+    thresholds_of_others,
+)
 from distune.confirmation.statistics.scores.probabilities import calibration
 from distune.confirmation.statistics.scores.scores import _scaled, split_numbers
-from distune.confirmation.statistics.scores.subgroups import _in_order
+from distune.confirmation.statistics.scores.subgroups import _in_order, groups_in
 from distune.data.table import MISSING, Table, Task
 from distune.training.files.prediction_files import SplitPredictions, write_predictions
 from distune.training.scoring.temperature_scaling import task_temperature
@@ -334,3 +338,52 @@ def test_what_is_scaled_is_calibrated_at_the_temperature_of_each_seed() -> None:
     for name in ("calibration_error", "log_loss"):
         assert found["tasks"]["t"][name] == plain[name]
         assert found["tasks"]["t"][f"{name}_scaled"] == scaled[name] != plain[name]
+
+
+def test_an_earlier_gain_is_noted_where_it_recommended_another_contender() -> None:
+    before = [{"contender": "a", "relevant_gain": 0.01}, {"contender": "b", "relevant_gain": 0.02}]
+    (said,) = _turned(before, "a")
+    assert said.startswith("b was recommended before, by a relevant gain of 0.02;")
+    assert len(_turned(before, "c")) == 2 and _turned(before[:1], "a") == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "cases", "expected"),
+    [
+        ([0, 0, 1, 1, 2, 2], "aabbcc", True),
+        ([0, 1, 2, 0, 1, 2], "aaabbb", False),
+        ([0, 1, 2, 0, 1, 1], "aaabbb", True),  # the third class
+        ([0, 1, 2, 0, MISSING, 2], "aaabbb", True),  # the second, where it is known
+        ([0, 1, 2, 0, 1, 2, 2], "aaabbbb", False),
+    ],
+)
+def test_whether_a_class_is_in_a_single_case(labels: list[int], cases: str, expected: bool) -> None:
+    count = len(labels)
+    scored = SplitPredictions(
+        tuple(map(str, range(count))),
+        tuple(cases),
+        (TASK,),
+        np.array(labels)[:, None],
+        (np.full((count, 3), 1 / 3),),
+    )
+    (found,) = task_answers([scored])
+    assert found._has_class_in_one_case() is expected
+
+
+def test_a_threshold_lies_between_an_answer_and_the_next_higher_one() -> None:
+    answered = np.array([0.2, 0.6, 0.7, 0.9])
+    assert above_rounding(0.6, answered) == pytest.approx(0.65)
+    assert above_rounding(0.9, answered) == pytest.approx(0.95), "as if 1 were the next"
+    assert above_rounding(None, answered) is None
+
+
+def test_a_column_is_cut_into_bands_where_nearly_all_of_it_are_many_numbers() -> None:
+    numbers: list[str | None] = [str(n) for n in range(9)]
+    assert groups_in([*numbers, None, None], "weight")[0] == "below 2.66667"
+    assert groups_in([*numbers, "unknown"], "weight")[:2] == ["below 2.66667", "below 2.66667"], "nine of ten"
+    assert groups_in([*numbers, "unknown", "none"], "weight")[:2] == ["0", "1"], "nine of eleven"
+    assert groups_in([*numbers[:6], *numbers[:6]], "weight")[5] == "5", "six different numbers"
+    assert groups_in(["17", "18", "39", "40", "65", "3", "4", "5"], "age_years")[:5] == [
+        "below 18", "18 to below 40", "18 to below 40", "40 to below 65", "65 and above",
+    ]  # fmt: skip
+    assert groups_in(["F", "f", "F", None], "sex") == ["F", "F", "F", None]
