@@ -154,6 +154,26 @@ def test_values_outside_of_the_ranges_are_a_remark_unless_the_config_has_ranges(
         check(tiny_config(search_space=alone, study__only=["student_lr"]), "c.yaml", estimates=False)
 
 
+@pytest.mark.parametrize(
+    ("study", "word"),
+    [
+        ({"gpus": ["cuda:77"]}, "cuda:77 is not on this machine"),
+        ({"folds": 3, "strategy": "staged"}, "folds: a staged search"),
+        ({"folds": 3, "pruner": "hyperband"}, "hyperband"),
+        ({"name": "../x"}, "../x"),
+        ({}, None),
+    ],
+)
+def test_what_tune_would_refuse_of_the_study_section_is_a_remark(
+    tiny_config: Callable[..., Config], study: dict[str, Any], word: str | None
+) -> None:
+    remarks = check(tiny_config(study=study), "c.yaml", estimates=False).remarks
+    said = [remark for remark in remarks if "search range" not in remark]
+    assert len(said) == (word is not None) and all(
+        remark.startswith("to tune it: ") and str(word) in remark for remark in said
+    )
+
+
 def test_what_would_be_fetched_is_named_once_with_its_size(
     tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:

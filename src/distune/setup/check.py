@@ -14,7 +14,7 @@ from distune.setup.estimate import NO_MEMORY, TRIED, Estimate, estimate
 from distune.training.scoring.scores import undefined_scores
 from distune.tuning.space.build import left_out
 from distune.tuning.space.inert import inert_values
-from distune.tuning.tune import base_of, search_space, values_outside
+from distune.tuning.tune import base_of, refused, search_space, values_outside
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,10 @@ def check(config: Config, source: str, *, estimates: bool = True) -> Checked:
     space = search_space(base, config.study)
     remarks += [*inert_values(space, base), *left_out(space, base, config.study.only)]
     leaks = [] if config.study.accept_leaks else _leaks(table)
-    remarks += [*download_lines(config), *(f"to tune it: {line}" for line in [*outside, *leaks])]
+    remarks += [
+        *download_lines(config),
+        *(f"to tune it: {line}" for line in [*outside, *refused(config), *leaks]),
+    ]
     if len(test := table.rows("test")):
         remarks += [
             f"to evaluate the test split: {line}"

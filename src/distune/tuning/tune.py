@@ -51,7 +51,16 @@ from distune.tuning.study_run import Ending, StudyRunner
 from distune.tuning.summary import BEST_CONFIG_NAME, SUMMARY_NAME, write_summary
 from distune.utils.files.atomic import check_replaceable
 
-__all__ = ["TrialFunctions", "TuneRequest", "TuneResult", "base_of", "search_space", "tune", "values_outside"]
+__all__ = [
+    "TrialFunctions",
+    "TuneRequest",
+    "TuneResult",
+    "base_of",
+    "refused",
+    "search_space",
+    "tune",
+    "values_outside",
+]
 _DATABASE_FILE = re.compile(r"\.db(-wal|-shm|-journal)?$", re.I)
 _log = logging.getLogger(__name__)
 
@@ -126,6 +135,15 @@ def values_outside(config: Config) -> list[str]:
     base, asked = base_of(config), config.study
     space = search_space(base, asked)
     return outside(space, base, narrowed(asked.space)) + impossible(space, base)
+
+
+def refused(config: Config) -> list[str]:
+    """Why `tune` would refuse what a config's `study` section asks for, on this machine; nothing where it would not."""
+    try:
+        _check(TuneRequest(config=config))
+    except UserError as error:
+        return [str(error)]
+    return []
 
 
 def _check_new(request: TuneRequest, name: str) -> None:
