@@ -1,0 +1,59 @@
+"""What is asked of the answers of a plugin, on answers that are written out here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from distune.config import Config
+from distune.distillation.plugin_parts import CLASSES, TOKENS, _check, _output, plugin_problems
+from distune.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("found", "token"),
+    [
+        (torch.ones(2, 3, requires_grad=True), None),
+        (torch.ones(2, 3), "has no gradient"),
+        (torch.ones(3, 2, requires_grad=True), r"has the shape \(3, 2\); \(2, 3\) is needed"),
+        (torch.full((2, 3), float("nan"), requires_grad=True), "is not finite"),
+        (torch.full((2, 3), float("inf"), requires_grad=True), "is not finite"),
+        ([[1.0] * 3] * 2, "is a list"),
+        (None, "is a NoneType"),
+    ],
+)
+def test_an_answer_is_a_finite_tensor_of_its_shape_with_a_gradient(found: Any, token: str | None) -> None:
+    if token is None:
+        _check("fused", found, (2, 3), "(examples, dim)")
+    else:
+        with pytest.raises(UserError, match=f"fused {token}"):
+            _check("fused", found, (2, 3), "(examples, dim)")
+
+
+@pytest.mark.parametrize(
+    ("absent", "reads"), [(None, (True, True)), ("vision", (False, True)), ("text", (True, False))]
+)
+def test_a_model_answers_as_far_as_it_reads(
+    tiny_config: Callable[..., Config], absent: str | None, reads: tuple[bool, bool]
+) -> None:
+    config = tiny_config(**({f"student__{absent}": "none"} if absent else {}))
+    made = _output(config.student, 5)
+    assert [tuple(logits.shape) for logits in made.logits] == [(5, count) for count in CLASSES]
+    for feature, read in zip((made.image_feature, made.text_feature), reads, strict=True):
+        assert (feature is not None) is read
+        assert feature is None or (feature.shape == (5, 8) and feature.requires_grad)
+    assert (made.image_map is not None) is reads[0] and (
+        made.image_map is None or made.image_map.shape == (5, TOKENS)
+    )
+
+
+def test_what_distune_brings_is_not_tried_and_draws_no_random_number(
+    tiny_config: Callable[..., Config],
+) -> None:
+    torch.manual_seed(0)
+    drawn = torch.random.get_rng_state()
+    assert plugin_problems(tiny_config()) == []
+    assert torch.equal(drawn, torch.random.get_rng_state())
