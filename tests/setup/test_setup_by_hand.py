@@ -35,7 +35,7 @@ from distune.setup.config_text import _yaml
 from distune.setup.data_section import data_section, mapped
 from distune.setup.encoders import Encoders, _large, _tiny, fitting
 from distune.setup.estimate import _size, _time
-from distune.setup.image_column import _roots, images_of
+from distune.setup.image_column import _may_be_path, _roots, images_of
 from distune.setup.image_links import bring_images, split_whole
 from distune.setup.init import _counted, _name, _relative, _rows, _strata, _write_tables, prepare
 from tests.stand_ins import refusing_as
@@ -262,6 +262,9 @@ def test_names_and_paths_of_a_first_config(tmp_path: Path, monkeypatch: pytest.M
     for name in ("metadata", "Data", "table"):
         assert _name(tmp_path / f"scans/{name}.csv") == "scans"
     assert _name(Path("x" * 99)) == "x" * 60
+    assert init.default_folder(tmp_path / "scans/my cases.csv") == Path("my_cases"), (
+        "where the command is run"
+    )
     monkeypatch.chdir(tmp_path)
     assert _relative(tmp_path / "a/../b") == Path("b") and _relative(tmp_path.parent) == tmp_path.parent
     values = {"yes": '"yes"', "No": '"No"', "name": "name", "a b": '"a b"', "1": '"1"', "": '""'}
@@ -503,3 +506,8 @@ def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: py
     given = prepare(Path("given.csv"), Path("given"), Wishes())
     assert given.splits == "20 train, 10 dev, as column 'part' says" and len(given.table.rows("dev")) == 10
     assert not (tmp_path / "given/metadata_test.csv").exists()
+
+
+def test_what_may_be_a_path() -> None:
+    assert _may_be_path(" scans/a b.png ") and _may_be_path("x" * 399)
+    assert not any(map(_may_be_path, ("", "  ", "x" * 400, "a text\nof two lines")))
