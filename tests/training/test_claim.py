@@ -204,3 +204,10 @@ def test_a_folder_stays_where_something_was_written(
             (folder / ENVIRONMENT).touch()
         raise KeyError
     assert (folder / LOCK).exists() is folder.exists() is written
+
+
+def test_a_link_in_a_circle_holds_no_damaged_run(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    circle = tmp_path / "circle"
+    circle.symlink_to("circle")
+    with pytest.raises(UserError, match="link to nothing"), claimed(tiny_config(), circle, tmp_path):
+        pass

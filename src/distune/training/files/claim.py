@@ -39,8 +39,8 @@ def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool = F
     folder = in_full(out) if out else _unfinished(config, runs)
     is_new = folder is None or not folder.exists()
     folder = folder or _new(runs / f"{config.name}_{datetime.now():%Y%m%d_%H%M%S}")
+    make_folder(folder)  # what is no folder, such as a link in a circle, holds no run, damaged or not
     _check(config, folder, overwrite)
-    make_folder(folder)
     try:
         with FileLock(folder / LOCK, timeout=0):
             if overwrite:
