@@ -220,10 +220,12 @@ def test_when_the_tuning_command_ran() -> None:
     runs = (
         Session(start, end, 2, ("cuda:0", "cuda:0", "auto"), "timeout"),
         Session(start, None, None, (), None),
+        Session(start, end, None, (), None),
     )
     shown = "".join(map(text, time._runs(findings(study(sessions=runs)))))
     assert "started 2026-01-02 10:30; ended 2026-01-02 11:30; 2 workers; cuda:0; reason: timeout." in shown
     assert "started 2026-01-02 10:30; left no end." in shown
+    assert "started 2026-01-02 10:30; last seen 2026-01-02 11:30." in shown, "one that was killed"
 
 
 @pytest.mark.parametrize(("is_confirmed", "split"), [(True, "test"), (False, "dev")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +30,7 @@ from distune.tuning.status import RunningTrial, StudyStatus, status_of
 from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.study.open_study import is_made_by_tune
 from distune.tuning.study.settings import COMMITS, differing
-from distune.tuning.study.storage import begin_sessions, opened
+from distune.tuning.study.storage import begin_sessions, default_url, opened
 from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.summary import _configured, _entry, config_of_trial, warning_of
 from distune.tuning.trials.folds import FOLD_SCORES
@@ -125,6 +126,16 @@ def test_a_trial_in_a_summary() -> None:
         "number": trial.number, "value": 0.75, "params": {"alpha": 9.0}, "best_epoch": 1, "folder": "f",
     }  # fmt: skip
     assert _entry(None) is None
+
+
+def test_a_study_in_a_folder_of_any_name_is_left_as_one_plain_file(tmp_path: Path) -> None:
+    url = default_url(tmp_path / "what? 100%", "s")
+    with opened(url):
+        pass
+    file = tmp_path / "what? 100%" / "s.db"
+    assert [path.name for path in file.parent.iterdir()] == ["s.db"]
+    with closing(sqlite3.connect(file)) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("delete",), "a read-only disk can hold it"
 
 
 def test_what_a_connection_begins_with_holds_after_its_first_transaction(tmp_path: Path) -> None:
