@@ -28,6 +28,7 @@ from distune.tuning.search.teacher_pruner import TEACHER_SCORES
 from distune.tuning.space.space import DEFAULT_SPACE, Space, choice_of
 from distune.tuning.status import RunningTrial, StudyStatus, status_of
 from distune.tuning.study.attributes import OVERRIDES
+from distune.tuning.study.fast_storage import DamagedValueError
 from distune.tuning.study.open_study import is_made_by_tune
 from distune.tuning.study.settings import COMMITS, differing
 from distune.tuning.study.storage import begin_sessions, default_url, opened
@@ -136,6 +137,20 @@ def test_a_study_in_a_folder_of_any_name_is_left_as_one_plain_file(tmp_path: Pat
     assert [path.name for path in file.parent.iterdir()] == ["s.db"]
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("delete",), "a read-only disk can hold it"
+
+
+def test_a_single_trial_whose_value_is_damaged_is_named_as_such(tmp_path: Path) -> None:
+    study = sqlite_study(tmp_path, settings_of())
+    trial = study.ask()
+    trial.suggest_float("alpha", 0.5, 1.0)
+    backend = study._storage._backend  # type: ignore[attr-defined]
+    assert backend.get_trial(trial._trial_id).params.keys() == {"alpha"}
+    with closing(sqlite3.connect(tmp_path / "study.db")) as other, other:
+        other.execute("UPDATE trial_params SET distribution_json = '{}'")
+    with pytest.raises(DamagedValueError):
+        backend.get_trial(trial._trial_id)
+    with pytest.raises(KeyError):
+        backend.get_trial(10**6)
 
 
 def test_what_a_connection_begins_with_holds_after_its_first_transaction(tmp_path: Path) -> None:
