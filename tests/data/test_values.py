@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distune.config import DataConfig, FoldConfig, TaskConfig
+from distune.config import DataConfig, FoldConfig, TaskConfig, parse_config
 from distune.data import read_table
 from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
 from distune.data.labels import JOINT, parts
+from distune.data.readers import values
 from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.values import (
     LONGEST_TEXT,
@@ -474,3 +475,11 @@ def test_spellings_of_the_map_that_stand_in_no_cell_are_noted() -> None:
         "data.label_map.grade"
     ] * 2
     assert any("'Y'" in note for note in notes) and any("'z'" in note for note in notes)
+
+
+def test_a_word_for_nothing_is_none_only_of_a_label_that_columns_make() -> None:
+    settings: dict[str, Any] = {"joined": {"separator": ";"}, "made": {"columns": ["a", "b"]}}
+    read = {"reader": "csv", "image_column": "i", "text_column": "t"}
+    labels = {"label_columns": ["plain", "joined", "made"], "tasks": settings}
+    config = parse_config({"data": {**read, **labels}}).data
+    assert [values._has_columns(task, config) for task in ("plain", "joined", "made")] == [False, False, True]

@@ -20,7 +20,7 @@ from distune.data.readers.image_files import ImageFiles
 from distune.errors import DataError, UserError
 from distune.setup import check as check_module
 from distune.setup import encoders, init
-from distune.setup.cells import Cells, is_named
+from distune.setup.cells import Cells, cells_of, is_named
 from distune.setup.columns import (
     Layout,
     Wishes,
@@ -511,3 +511,10 @@ def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: py
 def test_what_may_be_a_path() -> None:
     assert _may_be_path(" scans/a b.png ") and _may_be_path("x" * 399)
     assert not any(map(_may_be_path, ("", "  ", "x" * 400, "a text\nof two lines")))
+
+
+def test_a_column_without_a_name_of_its_own_is_not_looked_at() -> None:
+    found = cells_of(
+        ["", "a", " ", "b", "a"], [["0", "x", "y", "z", "w"], ["1", "", "v", "u", "t"]], lambda cell: not cell
+    )
+    assert list(found) == ["b"] and found["b"].all == ["z", "u"]
