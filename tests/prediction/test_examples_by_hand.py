@@ -30,6 +30,7 @@ from distune.prediction.examples import (
     _framed,
     cell_of,
     column_of,
+    columns_in,
     examples_of,
     is_frame,
     is_image,
@@ -124,6 +125,7 @@ def test_examples_of_a_data_frame() -> None:
     twice = pandas.DataFrame([[1, 2]], columns=["x", "x"])
     with pytest.raises(UserError, match="two columns 'x'"):
         column_of(twice, "x")
+    assert columns_in(pandas.DataFrame([[1, 2]], columns=[0, "x"])) == ["0", "x"]
 
 
 def test_the_columns_that_are_looked_for() -> None:
