@@ -20,6 +20,8 @@ from distune.analysis.ranking import rank
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import RunRecord
+from distune.analysis.trial_folder import differing_parameters
+from distune.config import Config, save_config, with_values
 from distune.data.table import Task
 from distune.training.files.prediction_files import Predictions
 from distune.training.scoring.scores import task_score
@@ -162,6 +164,28 @@ def test_the_findings_of_a_study(tmp_path: Path) -> None:
     assert isinstance(found.confirmation, Unknown) and isinstance(found.audit, Unknown)
     assert found.cost == found.phases[-1].cost and len(found.phases) == 1
     assert found.study is one and found.ranking == rank(one)
+
+
+@pytest.mark.parametrize(
+    ("lr", "kept", "differing"),
+    [(0.01, True, []), (0.02, True, ["lr"]), (0.02, False, [])],
+)
+def test_a_run_in_the_folder_of_another_trial_is_none_of_the_study(
+    tmp_path: Path, lr: float, kept: bool, differing: list[str]
+) -> None:
+    """As after two folders were exchanged; parameters without a key of the config, and teachers, tell nothing."""
+    folder = write(tmp_path / "trials/trial_0000", predictions())
+    if kept:
+        save_config(with_values(Config(), {"student.lr": 0.01}), folder / "config.yaml")
+    lr_of_student = Parameter("lr", "float", 0.0, 1.0, key="student.lr")
+    space = SPACE | {"lr": lr_of_student, "teacher": Parameter("teacher", "categorical", choices=("a", "b"))}
+    trial = TrialRecord(
+        0, "complete", SCORE, params={"x": 0.5, "lr": lr, "teacher": "a", "y": 1}, folder=folder
+    )
+    study = study_of(trial, space=space, folder=tmp_path)
+    assert differing_parameters(study, trial) == differing
+    assert isinstance(analyse(study).best_run, Unknown) is bool(differing)
+    assert differing_parameters(study, replace(trial, folder=None)) == []
 
 
 def test_the_findings_of_a_study_with_folds_whose_teachers_were_tuned_first(tmp_path: Path) -> None:

@@ -77,6 +77,22 @@ def test_train(noted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_p
     assert second["callback"] is None and second["open_test"] is False
 
 
+def test_what_a_notebook_holds_is_the_same_in_another_folder(
+    noted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    noted("distune.training.run.run", SimpleNamespace(score=0.5, results={}))
+    result = SimpleNamespace(study="s", study_name="s", folder=Path("s"), reason="finished", numbers={"a": 1})
+    noted("distune.tuning.tune.tune", result)
+    noted("distune.confirmation.confirm.confirm", result)
+    for module in ("studies", "confirmations"):
+        monkeypatch.setattr(f"distune.api.{module}.refresh_report", lambda study: None)
+    assert distune.train(Config(), out="r").folder == tmp_path / "r"
+    study, found = distune.tune(Config()), distune.confirm("s")
+    assert study.folder == found.folder == tmp_path / "s"
+    assert study.place == (str(tmp_path / "s"), None) and found.place == (tmp_path / "s", None)
+
+
 def test_tune_and_the_study_that_it_returns(
     noted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -500,7 +516,7 @@ def test_a_study_that_is_there_is_opened_and_read(tiny_config: Callable[..., Con
         assert study.trials["value"].tolist() == [0.2, 0.7, 0.4]
     url = f"sqlite:///{tmp_path / 's.db'}"
     elsewhere = distune.Study.open("s", storage=url)
-    assert (elsewhere.folder, elsewhere.storage) == (Path("logs/optuna/s"), url)
+    assert (elsewhere.folder, elsewhere.storage) == (Path("logs/optuna/s").absolute(), url)
     assert elsewhere.best.number == 1 and elsewhere.status().counts.complete == 3
     assert [(one.name, one.dev) for one in distune.compare([study, elsewhere])] == [("s", 0.7)] * 2
     with pytest.raises(UserError, match="no such"):

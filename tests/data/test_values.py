@@ -177,6 +177,12 @@ def test_a_label_that_may_stand_for_nothing_is_noted_and_the_word_for_no_label_i
     assert "'None' is a class" in note
 
 
+@pytest.mark.parametrize("word", ["\\N", "(null)", "<NULL>", "NaT", "-", "NA"])
+def test_what_other_programs_write_for_nothing_is_noted_where_it_is_a_class(word: str) -> None:
+    (note,) = understood(label=[word, word, "a", "b"])[2]
+    assert f"{word!r} is a class (2 cells)" in note
+
+
 def test_labels_of_an_order_are_read_as_it_has_them() -> None:
     """A column of numbers with a gap is written with decimals."""
     tasks = {"grade": {"order": ["0", "1", "2.0"]}}

@@ -202,6 +202,18 @@ def test_a_split_beside_its_table_or_without_images_brings_none(tmp_path: Path) 
     assert not (tmp_path / "third").exists()
 
 
+def test_a_table_without_one_sound_row_says_what_is_wrong_with_them(tmp_path: Path) -> None:
+    """As R's `write.table` makes them: the names of the rows have no name of their own."""
+    (tmp_path / "t.csv").write_text('image,text,kind\n"1",a.png,x,CT\n"2",b.png,y,MR\n')
+    with pytest.raises(DataError) as refused:
+        prepare(tmp_path / "t.csv", tmp_path / "out", Wishes())
+    (problem,) = refused.value.problems
+    assert "4 where the header has 3" in problem and "2" in problem
+    (tmp_path / "t.csv").write_text("image,text,kind\n")
+    with pytest.raises(DataError, match="no row below the header"):
+        prepare(tmp_path / "t.csv", tmp_path / "out", Wishes())
+
+
 def test_no_image_replaces_another(tmp_path: Path) -> None:
     table = hospital(tmp_path / "klinik")
     (tmp_path / "new/bilder").mkdir(parents=True)

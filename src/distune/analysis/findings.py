@@ -23,6 +23,8 @@ from distune.analysis.runs import RunRecord, read_run
 from distune.analysis.scored_run import ScoredRun, scored_run
 from distune.analysis.search_phases import Phase, phases
 from distune.analysis.teacher import TeacherEvaluation, evaluate_teacher
+from distune.analysis.trial_folder import differing_parameters
+from distune.utils.text import listed
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,7 @@ def analyse(study: StudyRecord) -> Findings:
     ranking = rank(study)
     baseline, bounds = compare(study, ranking), at_bounds(study, ranking)
     mattered, trend = importance(study), progress(study)
-    run = (
-        read_run(ranking.best.folder, study.folds)
-        if ranking.best
-        else Unknown("No trial is complete, so there is no best one.")
-    )
+    run = _best_run(study, ranking)
     teachers = study.teacher_record
     confirmation = read_confirmation(study.folder, ranking)
     noise = dev_noise(ranking, run, study.folds)
@@ -94,3 +92,14 @@ def analyse(study: StudyRecord) -> Findings:
         teacher=evaluate_teacher(ranking, confirmation, study.folds),
         audit=read_audit(study.folder),
     )
+
+
+def _best_run(study: StudyRecord, ranking: Ranking) -> RunRecord | Unknown:
+    best = ranking.best
+    if best is None:
+        return Unknown("No trial is complete, so there is no best one.")
+    if names := differing_parameters(study, best):
+        return Unknown(
+            f"{best.folder} holds the run of another trial than {best.number}: {listed(names)} differ."
+        )
+    return read_run(best.folder, study.folds)

@@ -80,4 +80,7 @@ def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others
         )
     if result.numbers:
         refresh_report(Study(result.study, result.folder, storage=storage))
-    return Confirmation(result.folder, result.reason, result.numbers, (place, storage))
+    folder = result.folder.absolute()
+    return Confirmation(
+        folder, result.reason, result.numbers, (folder if storage is None else place, storage)
+    )

@@ -88,7 +88,8 @@ def train(
     config = with_data(config, data)
     with restored(), claimed(config, Path(out) if out else None, RUNS, overwrite=overwrite) as folder:
         result = run(config, folder, callback=callback, open_test=test)
-    return Run(folder, result.score, result.results)
+    # In full: a notebook may go to another folder, which has runs of the same names.
+    return Run(folder.absolute(), result.score, result.results)
 
 
 def evaluate(

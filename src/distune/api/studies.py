@@ -60,7 +60,7 @@ class Study:
         name, url = name_and_url(source, storage)
         ended = read_status(name, storage=url).ended
         folder = STUDIES / name if storage else database_file(source).with_suffix("")
-        return cls(name, folder, ended, storage)
+        return cls(name, folder.absolute(), ended, storage)
 
     @property
     def place(self) -> tuple[str, str | None]:
@@ -190,7 +190,7 @@ def tune(
     request = TuneRequest.of(config, settings, fork=fork)
     with restored():
         result = run_study(request)
-    study = Study(result.study_name, result.folder, result.reason, request.asked.storage)
+    study = Study(result.study_name, result.folder.absolute(), result.reason, request.asked.storage)
     refresh_report(study)
     return study
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from distune.config import DataConfig, parse_config
 from distune.data import SPLITS, Table
+from distune.data.readers.problems import by_cause
 from distune.data.readers.table_formats import LOST_LISTS, TableError, open_table, row_fault
 from distune.data.readers.values import normal_form
 from distune.data.split import FRACTIONS, GIVE_ENCODING, assign_splits, refuse_case_twins
@@ -169,7 +170,8 @@ def _rows(metadata: Path, encoding: str | None) -> tuple[list[str], list[list[st
         if fault is not None:
             odd.setdefault(fault.cause, []).append(number)
     if not rows:
-        raise DataError(metadata, ["there is no row below the header"])
+        numbered = [(str(number), fault) for (number, _), fault in zip(found, faults, strict=True) if fault]
+        raise DataError(metadata, by_cause(numbered) or ["there is no row below the header"])
     remarks = [f"column {name!r} {LOST_LISTS}" for name in file.lost]
     for cause, numbers in odd.items():
         shown = ", ".join(map(str, numbers[:5]))

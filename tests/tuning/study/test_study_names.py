@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from pathlib import Path
@@ -198,6 +199,16 @@ def test_a_study_is_there_where_it_says_what_it_is_about(
             optuna.create_study(storage=storage, study_name=name)
     assert [is_there(name) for name in ("s", "foreign", "none")] == [True, False, False]
     assert checked == ["s"], "nothing is wrong with one that is not there"
+    for number in (0, 1):
+        (tmp_path / f"s/trials/trial_000{number}").mkdir(parents=True)
+    with opened(url) as storage:
+        open_study(storage, "s", settings_of()).ask()
+    assert is_there("s"), "trial 0 is known, and what is in the folder of trial 1 was not finished"
+    for number in (0, 1):
+        (tmp_path / f"s/trials/trial_000{number}/results.json").write_text("{}")
+    with pytest.raises(UserError, match="trial_0001 holds a finished run"):
+        is_there("s")
+    shutil.rmtree(tmp_path / "s")
     with monkeypatch.context() as busy:  # others write to it all the time
         busy.setattr(read_only, "COPY_ATTEMPTS", 0)
         assert is_there("s")

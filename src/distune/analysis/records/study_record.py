@@ -218,10 +218,11 @@ class StudyRecord:
 
     def config_value(self, key: str) -> Any:
         """The base config's value at a dotted key; None where unknown."""
-        return None if self.base_config is None else _at(self.base_config, key)
+        return None if self.base_config is None else value_in(self.base_config, key)
 
 
-def _at(config: Mapping[str, Any], key: str) -> Any:
+def value_in(config: Mapping[str, Any], key: str) -> Any:
+    """What a config as plain values holds at a dotted key, of an encoder its name; None where there is nothing."""
     value: Any = config
     for part in key.split("."):
         if not isinstance(value, Mapping) or part not in value:

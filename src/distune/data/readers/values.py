@@ -25,6 +25,10 @@ _ALIKE = str.maketrans(
 )
 _MAY_BE_NOTHING = (
     "na",
+    "nat",
+    "\\n",
+    "(null)",
+    "<null>",
     "none",
     "nil",
     "unknown",

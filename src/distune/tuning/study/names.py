@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import optuna
@@ -13,8 +13,10 @@ from optuna.study import Study
 
 from distune.config import Config, as_dict
 from distune.errors import UserError
+from distune.training.files.run_folder import has_finished
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.ledger import count
+from distune.tuning.coordinator.retention import folder_name
 from distune.tuning.staged import SUFFIX
 from distune.tuning.study.open_study import is_draft, is_made_by_tune, load
 from distune.tuning.study.read_only import ChangesTooFastError, NoStudiesError, reading
@@ -95,12 +97,13 @@ def check_before_opening(
         Whether the study is there; False where it has to be made, or its making was not finished.
 
     Raises:
-        UserError: of the check; or the storage is damaged or another program's; or it holds no study of that name,
-            though the folder holds trials, as where its database is lost, or though its own file holds others, as
-            where it was renamed.
+        UserError: of the check; or a run lies where the next trials will; or the storage is damaged or another
+            program's; or it holds no study of that name, though the folder holds trials, as where its database is
+            lost, or though its own file holds others, as where it was renamed.
     """
     # Looked at first: a command that makes the study right now makes these folders after it.
     has_trials = any((folder / kind).is_dir() for kind in ("trials", "teacher"))
+    runs = sorted((folder / "trials").glob("trial_*"))
     try:
         with reading(url) as storage:
             study = load(storage, name)
@@ -108,6 +111,7 @@ def check_before_opening(
                 if is_draft(study):
                     return False
                 check(study)
+                _check_no_other_runs(study, runs)
                 return True
             others = ", ".join(studies_in(storage))
         missing = f"{redacted(url)} holds no study {name}; it holds {others or 'none'}"
@@ -126,6 +130,16 @@ def check_before_opening(
             "use another --study-name"
         )
     return False
+
+
+def _check_no_other_runs(study: Study, runs: Sequence[Path]) -> None:
+    known = set(map(folder_name, range(len(study.get_trials(deepcopy=False)))))
+    for run in runs:
+        if run.name not in known and has_finished(run):
+            raise UserError(
+                f"{run} holds a finished run that study {study.study_name} does not know; its next trials would "
+                "replace it. Move it away, or put back the database that knows it"
+            )
 
 
 def commits_so_far(logs: Path, storage_url: str | None, name: str | None, base: Config) -> dict[str, str]:
