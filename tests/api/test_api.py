@@ -202,6 +202,31 @@ def test_an_audit_and_a_check_leave_the_process_as_it_was(tiny_config: Callable[
         distune.audit(tiny_config())
 
 
+FIRST_CALLS = """
+import random, distune
+from distune import Config
+from distune.errors import UserError
+for call in (
+    lambda: distune.Study.open("none"), lambda: distune.compare(["none"]), lambda: distune.load("none"),
+    lambda: distune.check(Config(data={"reader": "demo", "root": "d"}), estimate=False),
+    lambda: distune.train(Config(data={"root": "none"})), lambda: distune.tune(Config(), storage=5),
+    lambda: distune.confirm("none"),
+):
+    before = random.getstate()
+    try:
+        call()
+    except (UserError, TypeError):
+        pass
+    print(random.getstate() == before)
+"""
+
+
+@pytest.mark.slow
+def test_the_first_calls_draw_no_random_number_of_the_caller_s(tmp_path: Path) -> None:
+    """Packages that are imported then draw some."""
+    assert in_process(f"import os; os.chdir({str(tmp_path)!r})\n{FIRST_CALLS}").split() == ["True"] * 7
+
+
 def test_a_run_warns_of_a_teacher_that_has_little_to_teach() -> None:
     teacher = {"splits": {"dev": {"score": 0.5}}}
     assert "0.5000" in str(distune.Run(Path("run"), 0.6, {"score": 0.6, "teacher": teacher}).warning)

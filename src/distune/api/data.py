@@ -32,7 +32,7 @@ def init(
     seed: int = 42,
     encoding: str | None = None,
 ) -> Prepared:
-    """Looks at a table, splits it by case, and writes a config that trains on this machine in minutes.
+    """Looks at a table, splits it by case, and writes a config whose encoders pass over so many examples in minutes.
 
     Args:
         metadata: the file: CSV, JSON lines or parquet.

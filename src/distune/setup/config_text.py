@@ -84,7 +84,7 @@ def config_text(first: FirstConfig) -> str:
         "  label_smoothing: 0.05",
         "# `distune tune` searches these and the default ranges; each holds the value above, which is trial 0.",
         "search_space:",
-        *_ranges(small=small, text=layout.text is not None),
+        *_ranges(small=small, text=bool(layout.text)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -137,9 +137,7 @@ def _model(
     steps = max(1, first.train // 32)
     epochs = min(60, max(10 if is_teacher else 15, -(-(300 if is_teacher else 400) // steps)))
     rates = {True: ("3.0e-4", "5.0e-4"), False: ("1.0e-3", "1.0e-3")}[first.encoders.frozen]
-    text = (
-        first.layout.text is not None
-    )  # without one there is nothing to fuse, and the width is that of the head
+    # Without texts there is nothing to fuse, and the width is that of what the heads read.
     fusion = [
         "  fusion: concat_mlp",
         "  fusion_tokens: pooled  # one vector an image and a text: seconds where whole sequences take minutes",
@@ -147,7 +145,7 @@ def _model(
     ]
     return [
         *lines,
-        *(fusion if text else ()),
+        *(fusion if first.layout.text else ()),
         f"  fusion_dim: {512 if is_teacher else 256}",
         "  dropout: 0.3",
         f"  epochs: {epochs}",

@@ -25,10 +25,9 @@ class Encoders:
 
     Attributes:
         teacher: image and text encoder.
-        student: image and text encoder; None stands for the other modality missing.
+        student: image and text encoder.
         frozen: whether they are kept as they are, and pass over the data once.
         why: one sentence.
-        seconds: of those passes over all examples, on one CPU thread.
         image_size: side of the images; None takes each encoder's own.
     """
 
@@ -36,7 +35,6 @@ class Encoders:
     student: tuple[EncoderConfig, EncoderConfig]
     frozen: bool
     why: str
-    seconds: float = 0.0
     image_size: int | None = None
 
 
@@ -77,7 +75,6 @@ def fitting(count: int, tokens: float | None) -> Encoders:
         teacher,
         student,
         frozen=True,
-        seconds=seconds,
         image_size=size,
         why=f"pretrained ones from packages, kept frozen{smaller}: one pass over "
         f"{counted(count, 'example')} takes about "

@@ -78,22 +78,22 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
 
 def _check_tasks(config: DataConfig, raw: RawTable) -> None:
     known = ", ".join(raw.task_names)
-    unknown = [
+    problems = [
         f"data.{section}: there is no task {name!r}{nearest_hint(name, raw.task_names)}; tasks: {known}"
         for section, named in (("tasks", config.tasks), ("label_map", config.label_map or {}))
         for name in named
         if name not in raw.task_names
     ]
     missing = {word.strip().casefold() for word in config.missing_values}
-    unknown += [
+    problems += [
         f"data.label_map.{name}: {spelling!r} becomes {label!r}, a word of data.missing_values; map it to '' where its "
         "label is not known, or take the word from that list"
         for name, spellings in (config.label_map or {}).items()
         for spelling, label in spellings.items()
         if label.strip() and label.strip().casefold() in missing
     ]
-    if unknown and not raw.structure:
-        raise DataError(config.root, unknown)
+    if problems and not raw.structure:
+        raise DataError(config.root, problems)
 
 
 def _subgroup_problems(config: DataConfig, raw: RawTable) -> list[str]:
