@@ -291,6 +291,8 @@ def test_the_encoding_can_be_given(root: Path) -> None:
         (None, "é,b\n".encode(), False, ""),
         (None, "é,b\n".encode("utf-16"), False, "in UTF-16"),
         ("utf-8", "é,b\n".encode(), False, ""),
+        ("utf-8", "\ufeffé,b\n".encode(), False, ""),
+        ("utf-8-sig", "\ufeffé,b\n".encode(), False, ""),
         ("cp1252", "é,b\n".encode(), True, "in Windows-1252"),
         ("cp1252", b"e,b\n", False, "in Windows-1252"),
     ],
@@ -301,6 +303,7 @@ def test_an_encoding_is_a_guess_where_others_would_fit(
     (tmp_path / "t.csv").write_bytes(content)
     table = open_table(tmp_path / "t.csv", encoding=encoding)
     assert (table.is_guess, table.form) == (is_guess, form)
+    assert "\ufeff" not in table.header[0]
     said = table.said("mend it")
     assert said == (f"{form} (where letters look wrong, mend it)" if is_guess else form)
     assert guesses(["plain", said]) == ([said] if is_guess else [])

@@ -165,7 +165,7 @@ def decoded(content: bytes, encoding: str | None = None, likely: str | None = No
     """
     if encoding is not None:
         try:
-            return content.decode(encoding), encoding
+            return content.decode(encoding).removeprefix("\ufeff"), encoding  # a mark is no letter
         except (ValueError, LookupError) as error:
             raise TableError(f"not readable in {encoding!r} (data.encoding, --encoding): {error}") from None
     marked = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
@@ -212,15 +212,15 @@ def _delimited(path: Path, wanted: Sequence[str], encoding: str | None, likely: 
     forms = [] if separator == "," else [f"separated by {SEPARATORS[separator]}"]
     if name not in ("utf-8", "utf-8-sig"):
         forms.append(f"in {_ENCODING_NAMES.get(name, name)}")
-    is_guess = name in ("cp1252", "latin-1") if encoding is None else _may_be_utf_8(content, name)
+    is_guess = name in ("cp1252", "latin-1") if encoding is None else _may_be_utf_8(content, text)
     return TableFile(header, rows, ", ".join(forms), is_guess)
 
 
-def _may_be_utf_8(content: bytes, encoding: str) -> bool:
-    """Whether a file that is read in the encoding that is asked for looks like one in UTF-8."""
+def _may_be_utf_8(content: bytes, text: str) -> bool:
+    """Whether a file whose text was read in the encoding that is asked for looks like one of another text in UTF-8."""
     try:
-        return not content.isascii() and content.decode("utf-8") != content.decode(encoding)
-    except (ValueError, LookupError):
+        return not content.isascii() and content.decode("utf-8-sig") != text
+    except UnicodeDecodeError:
         return False
 
 
