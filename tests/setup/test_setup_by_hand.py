@@ -235,7 +235,7 @@ def test_rows_of_a_table_and_those_that_are_left_out(tmp_path: Path) -> None:
     header, rows, form, remarks = _rows(tmp_path / "t.csv", None)
     assert (header, rows, form) == (["a", "b"], [["1", "2"], ["4", "5"]], "separated by semicolons")
     assert len(remarks) == 1 and "7 rows" in remarks[0] and remarks[0].endswith("number 3, 5, 6, 7, 8")
-    for body, word in (("a;b\n", "no row"), ("", "empty"), ("a;b\n1\n", "no row")):
+    for body, word in (("a;b\n", "no row"), ("", "empty"), ("a;b\n1\n", "2: .*1 where the header has 2")):
         (tmp_path / "t.csv").write_text(body)
         with pytest.raises(DataError, match=word):
             _rows(tmp_path / "t.csv", None)
