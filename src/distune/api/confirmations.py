@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distune.api.settings import restored
+from distune.api.settings import random_kept, restored
 from distune.api.sources import load, place_of
 from distune.api.studies import Study, refresh_report
 from distune.config import Config, load_config
@@ -57,6 +57,7 @@ class Confirmation:
         return load(self, device=device)
 
 
+@random_kept()
 def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others: Any) -> Confirmation:
     """Trains the best trials again over seeds, evaluates them once on the test split, and compares them.
 

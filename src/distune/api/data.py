@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from distune.setup.init import Prepared
 
 
+@random_kept()
 def init(
     metadata: Path | str,
     out: Path | str | None = None,
@@ -63,10 +64,10 @@ def init(
     file = Path(metadata)
     wishes = Wishes(image=image, text=text, labels=tuple(labels), group=group)
     target = default_folder(file) if out is None else Path(out)
-    with random_kept():
-        return prepare(file, target, wishes, seed=seed, encoding=encoding)
+    return prepare(file, target, wishes, seed=seed, encoding=encoding)
 
 
+@random_kept()
 def check(config: Config, *, estimate: bool = True) -> Checked:
     """Checks a config and every example of its data, and measures what a trial and the study will take.
 
@@ -89,6 +90,7 @@ def check(config: Config, *, estimate: bool = True) -> Checked:
         return check_all(config, "config", estimates=estimate)
 
 
+@random_kept()
 def split(
     metadata: Path | str,
     out: Path | str,
@@ -139,6 +141,7 @@ def split(
     return counts
 
 
+@random_kept()
 def audit(data: Config | Table) -> AuditReport:
     """Looks for leaks between splits, shortcuts to the labels, and classes too small to evaluate.
 
@@ -151,7 +154,6 @@ def audit(data: Config | Table) -> AuditReport:
 
     check_argument("data", data, Config, Table)
     if not isinstance(data, Config):
-        with random_kept():
-            return audit_table(data)
-    with random_kept(), without_writing(data) as looked_at:
+        return audit_table(data)
+    with without_writing(data) as looked_at:
         return audit_table(read_table(looked_at.data, looked_at.seed))

@@ -12,7 +12,7 @@ _ONE_THREAD = RLock()
 
 @contextmanager
 def random_kept() -> Iterator[None]:
-    """Puts Python's random state back: packages that are imported for the first time draw from it."""
+    """Puts Python's random state back: packages that a function imports when it is first called draw from it."""
     drawn = random.getstate()
     try:
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from distune.api.settings import random_kept
 from distune.errors import UserError
 from distune.utils.arguments import check_path
 
@@ -38,6 +39,7 @@ def place_of(source: Source, storage: str | None = None) -> tuple[Path | str, st
     return source, storage
 
 
+@random_kept()
 def load(source: Source, *, device: str | None = None, storage: str | None = None) -> Predictor:
     """Loads a trained student for prediction; nothing is written.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.api.frames import with_data
-from distune.api.settings import restored
+from distune.api.settings import random_kept, restored
 from distune.api.sources import Source, load, place_of
 from distune.config import Config
 from distune.training.callbacks import Callback
@@ -55,6 +55,7 @@ class Run:
         return mistakes(self, out, split=split, overwrite=overwrite)
 
 
+@random_kept()
 def train(
     config: Config,
     *,
@@ -92,6 +93,7 @@ def train(
     return Run(folder.absolute(), result.score, result.results)
 
 
+@random_kept()
 def evaluate(
     source: Source | Predictor,
     images: Any,
@@ -125,6 +127,7 @@ def evaluate(
     )
 
 
+@random_kept()
 def mistakes(
     source: Source,
     out: Path | str | None = None,
@@ -172,6 +175,7 @@ def mistakes(
     )
 
 
+@random_kept()
 def export(
     source: Source,
     out: Path | str | None = None,
