@@ -49,7 +49,11 @@ ERRORS: list[tuple[BaseException, set[str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("error", "kinds"), ERRORS, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize(
+    ("error", "kinds"),
+    ERRORS,
+    ids=lambda value: repr(sorted(value) if isinstance(value, set) else value)[:40],
+)
 def test_what_has_run_out(error: BaseException, kinds: set[str]) -> None:
     found = {MEMORY: is_out_of_memory(error), MACHINE: is_of_the_machine(error), DISK: is_disk_full(error)}
     assert {kind for kind, holds in found.items() if holds} == kinds
