@@ -168,10 +168,17 @@ def test_the_findings_of_a_study(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lr", "kept", "differing"),
-    [(0.01, True, []), (0.02, True, ["lr"]), (0.02, False, [])],
+    [
+        (0.01, True, []),
+        (0.02, True, ["lr"]),
+        (0.02, False, []),
+        ("1e-2", True, []),  # a choice that YAML reads as text, and the config as a number
+        ("2e-2", True, ["lr"]),
+        ("fast", True, ["lr"]),
+    ],
 )
 def test_a_run_in_the_folder_of_another_trial_is_none_of_the_study(
-    tmp_path: Path, lr: float, kept: bool, differing: list[str]
+    tmp_path: Path, lr: float | str, kept: bool, differing: list[str]
 ) -> None:
     """As after two folders were exchanged; parameters without a key of the config, and teachers, tell nothing."""
     folder = write(tmp_path / "trials/trial_0000", predictions())

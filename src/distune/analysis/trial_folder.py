@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from distune.analysis.parameters.space import TEACHER
 from distune.analysis.records.study_record import StudyRecord, TrialRecord, value_in
-from distune.config import as_dict
-from distune.errors import UserError
+from distune.config import Config, as_dict, with_values
+from distune.errors import ConfigError, UserError
 from distune.training.files.run_folder import run_config
 
 
@@ -18,14 +20,21 @@ def differing_parameters(study: StudyRecord, trial: TrialRecord) -> list[str]:
     if trial.folder is None:
         return []
     try:
-        config = as_dict(run_config(trial.folder))
+        config = run_config(trial.folder)
     except UserError:  # what is wrong with it is said by who reads the run
         return []
-    held = {
-        name: value_in(config, parameter.config_key)
-        for name, parameter in study.space.items()
-        if parameter.config_key != TEACHER
-    }
+    keys = {name: study.space[name].config_key for name in trial.params if name in study.space}
     return [
-        name for name, value in trial.params.items() if held.get(name) is not None and held[name] != value
+        name for name, key in keys.items() if key != TEACHER and not _holds(config, key, trial.params[name])
     ]
+
+
+def _holds(config: Config, key: str, value: Any) -> bool:
+    """Whether a config has a value, as it takes it: of the text 1e-3, as YAML reads it, a number."""
+    held = value_in(as_dict(config), key)
+    if held is None or held == value:
+        return True
+    try:
+        return with_values(config, {key: value}) == config
+    except ConfigError:  # beside the others that it has, this one is not possible
+        return False
