@@ -169,9 +169,7 @@ class _Run(Callback):
         config = self.config
         if problems := undefined(config):
             raise ConfigError("config", problems)
-        if (
-            dataset is None and config.student.init_from_teacher and uses_teacher(config)
-        ):  # a study has checked it
+        if config.student.init_from_teacher and uses_teacher(config):
             check_start(config.teacher, config.student, config.data.image_size)
         self.store.about["dataset"] = str(config.data.root)
         with self.timed("data"):
