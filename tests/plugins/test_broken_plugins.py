@@ -190,3 +190,17 @@ def test_an_error_in_a_plugin_is_called_its_own(loaded: str, monkeypatch: pytest
         code, message = ending_of(raised.value)
         assert code == 1 and (f"plugin {loaded}" in message) == (plugin is not None)
         assert ("fault of Distune" in message) == (plugin is None)
+
+
+def test_a_name_that_a_library_lacks_is_the_fault_of_the_plugin_that_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the library would be told to be installed again, which changes nothing."""
+    module = ModuleType("my_package")
+    exec("def fails():\n    from json import nothing_of_this_name", module.__dict__)
+    with pytest.raises(ImportError) as raised:
+        module.fails()
+    for loaded, token in ([], "json cannot be imported"), (["my_package"], "plugin my_package: ImportError"):
+        monkeypatch.setattr("distune.plugins._loaded", loaded)
+        code, message = ending_of(raised.value)
+        assert code == 1 and message.startswith(token)

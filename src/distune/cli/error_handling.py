@@ -122,13 +122,12 @@ def ending_of(error: Exception) -> tuple[int, str]:
         if not named:  # a socket, a lock, a disk that fails: only where it was met says what
             return BAD_INPUT, f"{type(error).__name__}: {reason}; {_kept(error)}"
         return BAD_INPUT, f"{named}: {reason}; check the path and its permissions"
+    what = f"{type(error).__name__}: {_first_line(error)}"
+    if plugin := plugin_behind(error):
+        return FAILED, f"plugin {plugin}: {what}; {_kept(error)}"
     if isinstance(error, ImportError) and error.name and not error.name.startswith("distune"):
         return FAILED, f"{error.name} cannot be imported: {_first_line(error)}; install it again"
-    plugin = plugin_behind(error)
-    whose, blame = (
-        ("internal error", "this is a fault of Distune; ") if plugin is None else (f"plugin {plugin}", "")
-    )
-    return FAILED, f"{whose}: {type(error).__name__}: {_first_line(error)}; {blame}{_kept(error)}"
+    return FAILED, f"internal error: {what}; this is a fault of Distune; {_kept(error)}"
 
 
 def _no_such_folder(error: OSError) -> str:
