@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -46,9 +47,9 @@ def _own(config: Config) -> Iterator[tuple[str, str, Callable[[], None]]]:
     examples = min(config.training.batch_size, MOST_EXAMPLES)
     for role, model in (("teacher", config.teacher), ("student", config.student)):
         if len(model.modalities) == 2 and FUSIONS.source(model.fusion):
-            yield f"{role}.fusion", model.fusion, lambda model=model: _fuse(model, examples)  # type: ignore[misc]
+            yield f"{role}.fusion", model.fusion, partial(_fuse, model, examples)
     if LOSSES.source(config.distillation.loss):
-        yield "distillation.loss", config.distillation.loss, lambda: _distil(config, examples)
+        yield "distillation.loss", config.distillation.loss, partial(_distil, config, examples)
 
 
 def _fuse(model: ModelConfig, examples: int) -> None:

@@ -134,12 +134,10 @@ def engine_options(url: URL) -> dict[str, Any]:
     connect: dict[str, Any] = {}
     if driver in _DRIVERS_WITH_CONNECT_TIMEOUT and "connect_timeout" not in url.query:
         connect["connect_timeout"] = CONNECT_SECONDS
-    if (
-        driver in _DRIVERS_WITH_READ_TIMEOUT
-    ):  # longer than a lock is waited for; a frozen server answers nothing
-        connect |= {
-            name: 2 * LOCK_SECONDS for name in ("read_timeout", "write_timeout") if name not in url.query
-        }
+    if driver in _DRIVERS_WITH_READ_TIMEOUT:
+        # A server that is frozen answers nothing; one that waits for a lock answers after LOCK_SECONDS.
+        limits = {name for name in ("read_timeout", "write_timeout") if name not in url.query}
+        connect |= dict.fromkeys(limits, 2 * LOCK_SECONDS)
     if driver == "pymysql" and url.password:
         connect["password"] = url.password.encode()  # it would encode text as Latin-1; servers take UTF-8
     options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": connect}
