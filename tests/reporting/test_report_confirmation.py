@@ -328,11 +328,11 @@ def test_baselines_that_are_not_beaten_are_named_at_the_end(write: Write) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("best", "confirmed"), [(1, "0.7500"), (5, "")])
+@pytest.mark.parametrize(("best", "confirmed"), [(1, "0.7400"), (5, "")])
 def test_compare_shows_what_was_confirmed_of_the_best_trial_of_now(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], best: int, confirmed: str
 ) -> None:
-    """A study whose best trial is 1, with a confirmation of that trial or of another."""
+    """A study whose best trial is 1, with a confirmation of that trial, which recommends the base, or of another."""
     storage = f"sqlite:///{tmp_path / 's.db'}"
     study = optuna.create_study(study_name="s", direction="maximize", storage=storage)
     study.add_trials([create_trial(value=0.7, user_attrs={"baseline": True}), create_trial(value=0.8)])

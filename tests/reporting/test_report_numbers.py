@@ -18,14 +18,15 @@ from studies import KINDS, study_of, with_failures
 from distune.analysis.findings import analyse
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
-from distune.reporting import formats, html, markdown
+from distune.reporting import formats, html, markdown, parameters
 
 pytestmark = pytest.mark.slow
 
 MOST_WORDS = 2500
 QUANTITIES = ("score", "gain", "share", "duration", "memory", "probability", "rate", "milliseconds")
 """Functions of `formats` that write one measured number."""
-OTHERS = ("value", "bounds", "change", "span_of_time", "shares")
+OTHERS = ("span_of_time", "shares")
+OF_PARAMETERS = ("value", "bounds", "change")
 SCORE = r"\d\.\d{4}(?!\d)"
 DECIMAL = re.compile(r"(?<![\w.])\d+(?:,\d{3})*\.\d+(?:e[+-]?\d+)?(?!\.?\d)")
 NOT_TEXT = re.compile(r"```.*?```|`[^`]*`|\]\(figures/[^)]*\)", re.S)
@@ -34,7 +35,7 @@ NOT_TEXT = re.compile(r"```.*?```|`[^`]*`|\]\(figures/[^)]*\)", re.S)
 
 @dataclass
 class Report:
-    """A rendered report, and all that `formats` wrote for it."""
+    """A rendered report, and all that `formats` and `parameters` wrote for it."""
 
     text: str
     page: str
@@ -54,6 +55,8 @@ def watched(study: StudyRecord) -> Report:
     with pytest.MonkeyPatch.context() as patch:
         for name in (*QUANTITIES, *OTHERS):
             patch.setattr(formats, name, recording(getattr(formats, name), report, name in QUANTITIES))
+        for name in OF_PARAMETERS:
+            patch.setattr(parameters, name, recording(getattr(parameters, name), report, is_quantity=False))
         findings = analyse(study)
         document = with_the_figures_of_the_page(findings)
         report.text, report.page = markdown.render(document), html.render(document)
