@@ -65,11 +65,11 @@ def test_data_that_are_others_by_now_end_the_training_and_no_run_fails_for_them(
     assert not trained.failed and script.played == [(0, 0), (1, 1)]
 
 
-def test_runs_are_of_the_data_set_of_the_study_unless_each_seed_hides_other_labels() -> None:
+def test_runs_are_of_the_data_set_of_the_study_whatever_share_of_the_labels_is_kept() -> None:
     plain, few = Config(), with_values(Config(), {"data.label_fraction": 0.5})
     contenders = [Candidate("base", "base", plain), Candidate("trial_0001", "trial", few)]
     made = jobs_of(contenders, (1,), Path("c"), folds=2, dataset="d")
-    assert [job.task(1).dataset for job in made] == ["d", None, "d", None]
+    assert [job.task(1).dataset for job in made] == ["d"] * 4
 
 
 def test_every_job_is_trained_once_with_its_own_config() -> None:

@@ -28,7 +28,7 @@ class Job:
         config: complete.
         folder: the run folder, or that of the folds.
         folds: how many folds are trained one after the other; None for a single run.
-        dataset: fingerprint that the data set must have; None where each seed hides other labels of it.
+        dataset: fingerprint that the data set must have; None where that is not known.
     """
 
     number: int
@@ -108,8 +108,8 @@ def jobs_of(
         candidates: who takes part.
         seeds: of the trainings.
         confirmation: folder of the confirmation.
-        folds: of the study. Each seed then draws its own folds too, and trains once without each of them.
-        dataset: fingerprint of the data set.
+        folds: of the study. With each seed a contender is then also trained once without each of them.
+        dataset: fingerprint of the data set: folds, and whose labels `label_fraction` keeps, depend on no seed.
     """
     pairs = [(candidate, seed) for candidate in candidates for seed in seeds]
     jobs = [
@@ -119,7 +119,7 @@ def jobs_of(
             seed,
             candidate.at(seed),
             run_folder(confirmation, candidate.name, seed),
-            dataset=dataset if candidate.config.data.label_fraction == 1 else None,
+            dataset=dataset,
         )
         for number, (candidate, seed) in enumerate(pairs)
     ]
