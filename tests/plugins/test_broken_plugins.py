@@ -64,6 +64,8 @@ def term(self: VanillaLoss, *outputs: Any) -> Any:
         ("fusion", fusion_that(lambda *given: FusionOutput(fused(*given) / 0)), "not finite"),
         ("fusion", fusion_that(lambda *given: FusionOutput(fused(*given).detach())), "no gradient"),
         ("fusion", fusion_that(lambda *given: FusionOutput(fused(*given), fused(*given))), "penalty"),
+        ("fusion", fusion_that(lambda *given: FusionOutput(fused(*given), torch.ones(()))), "no gradient"),
+        ("fusion", fusion_that(lambda *given: FusionOutput(fused(*given), torch.zeros(()))), None),
         ("fusion", fusion_that(lambda *given: FusionOutput(fused(*given))), None),
     ],
 )

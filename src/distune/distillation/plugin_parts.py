@@ -60,8 +60,10 @@ def _fuse(model: ModelConfig, examples: int) -> None:
     if not isinstance(output, FusionOutput):
         raise UserError(f"gives a {type(output).__name__}; return a FusionOutput")
     _check("fused", output.fused, (examples, dim), "(examples, fusion_dim)")
-    if output.penalty is not None:
-        _check("penalty", output.penalty, (), "one number")
+    penalty = output.penalty
+    is_zero = isinstance(penalty, Tensor) and penalty.shape == () and penalty == 0
+    if penalty is not None and not is_zero:  # a zero that is written out has no gradient, and needs none
+        _check("penalty", penalty, (), "one number")
 
 
 def _distil(config: Config, examples: int) -> None:
