@@ -124,6 +124,11 @@ def test_other_scores_or_weights_of_the_same_data_are_told_from_other_data(
         study,
         base_config={"data": {"tasks": {"kind": {"score": "auroc"}}, "label_columns": ["kind", "place"]}},
     )
+    # Of readers such as medpix, which know their tasks without the config.
+    default, of_reader, same = (
+        replace(study, base_config={"data": {"tasks": tasks, "label_columns": None}})
+        for tasks in ({}, {"kind": {"score": "auroc"}}, {"kind": {"score": "macro_f1"}})
+    )
     both = counted("both", "{kind: {weight: 2}, place: {weight: 2}}")
     large = counted("large", "{kind: {weight: 6}, place: {weight: 3}}")
     broken = counted("broken", "[kind]")
@@ -134,6 +139,10 @@ def test_other_scores_or_weights_of_the_same_data_are_told_from_other_data(
         ([area, of_area], False),
         ([plain, of_area], True),
         ([area, study], False),  # the study does not say
+        ([default, of_reader], True),
+        ([default, same], False),
+        ([area, of_reader], False),
+        ([plain, of_reader], True),
         ([plain, both], False),
         ([weighted, large], False),
         ([large, both], True),

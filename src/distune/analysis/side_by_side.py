@@ -99,8 +99,21 @@ def on_different_data(contestants: Sequence[Contestant]) -> bool:
 
 def are_counted_differently(contestants: Sequence[Contestant]) -> bool:
     """Whether two of them are known to count their tasks with other scores or weights."""
-    known = [one.counted for one in contestants if one.counted is not None]
-    return any(counted != known[0] for counted in known)
+    return any(not _may_count_alike(one, other) for one, other in combinations(contestants, 2))
+
+
+def _may_count_alike(one: Contestant, other: Contestant) -> bool:
+    if one.counted is not None and other.counted is not None:
+        return one.counted == other.counted
+    if one.asked is None or other.asked is None:
+        return True
+    # Of a study whose reader alone knows its tasks, such as medpix, no shares are known, but what differs is.
+    first, second = (
+        {name: (task.score, task.weight) for name, task in asked.items()}
+        for asked in (one.asked, other.asked)
+    )
+    usual = ("macro_f1", 1.0)
+    return all(first.get(name, usual) == second.get(name, usual) for name in {*first, *second})
 
 
 def _run(folder: Path) -> Contestant | None:
