@@ -59,6 +59,19 @@ def test_the_recommended_contender_and_what_is_not_evaluated_keep_their_weights(
     assert len(list(tmp_path.glob("*/*/results.json"))) == 3
 
 
+@pytest.mark.parametrize("linked", ["base", "base/seed_1"])
+def test_no_weights_of_a_run_are_deleted_where_a_link_leads_to(tmp_path: Path, linked: str) -> None:
+    outside, link = tmp_path / "outside", tmp_path / "confirmation" / linked
+    run = outside / "seed_1" if linked == "base" else outside
+    run.mkdir(parents=True)
+    for file in ("student.safetensors", MARKER):
+        (run / file).touch()
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    drop_weights(tmp_path / "confirmation", "trial")
+    assert (run / "student.safetensors").exists()
+
+
 def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path) -> None:
     def plan(gain: float, seeds: int = 2) -> dict[str, Any]:
         trained = [{"name": "best"}, {"name": "base"}]

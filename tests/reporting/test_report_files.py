@@ -69,6 +69,29 @@ def test_a_page_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "file"])
+@pytest.mark.parametrize(("is_first", "overwrite"), [(True, False), (False, False), (False, True)])
+def test_figures_are_not_written_into_what_is_no_folder_of_the_report(
+    tmp_path: Path, kind: str, is_first: bool, overwrite: bool
+) -> None:
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    mine.mkdir()
+    (mine / "history.png").write_bytes(b"my own")
+    out.mkdir()
+    if not is_first:
+        write_report(FAILED, out)
+        (out / "figures").rmdir()
+    if kind == "file":
+        (out / "figures").write_bytes(b"my own")
+    else:
+        (out / "figures").symlink_to(mine if kind == "link" else tmp_path / "none")
+    before = {path: path.stat(follow_symlinks=False).st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(UserError, match=r"figures.*--out"):
+        write_report(FAILED, out, overwrite=overwrite)
+    assert before == {path: path.stat(follow_symlinks=False).st_mtime_ns for path in tmp_path.rglob("*")}
+    assert (mine / "history.png").read_bytes() == b"my own"
+
+
 def test_the_figures_of_a_page_lie_beside_it(tmp_path: Path) -> None:
     drawn = [Figure(name, "alt", "caption", "<svg/>", name.encode()) for name in ("history", "gains")]
     for name in ("history", "cost"):

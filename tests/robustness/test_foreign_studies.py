@@ -28,6 +28,7 @@ from distune.data.readers.table_formats import TableError, open_table
 from distune.errors import UserError
 from distune.training.files.checkpoint import load_checkpoint
 from distune.training.files.run_folder import OPENINGS
+from distune.tuning.coordinator.progress import log_file
 from distune.tuning.status import read_status
 from distune.utils.files.json_files import read_json
 from distune.utils.files.jsonl import append_line, read_lines
@@ -226,6 +227,31 @@ def test_nothing_is_added_to_what_a_link_leads_to(tmp_path: Path) -> None:
     (tmp_path / OPENINGS).symlink_to(tmp_path / "mine")
     with pytest.raises(OSError, match="link"):
         Opening(tmp_path, "me", "data").check()
+    for name in ("link", "to_nothing"):
+        (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / name).symlink_to(tmp_path / ("mine" if name == "link" else "none"))
+        with pytest.raises(OSError, match="link"), log_file(tmp_path / name):
+            pass
+    assert (tmp_path / "mine").read_text() == "notes" and not (tmp_path / "none").exists()
+
+
+def test_every_file_is_appended_to_through_the_one_check() -> None:
+    """Of all files that are opened so; one of another person's study may be a link to the user's notes."""
+    source = Path(distune.__file__).parent
+    opened = {
+        file.relative_to(source).as_posix(): text.count("check_appendable(")
+        for file in source.rglob("*.py")
+        if re.search(
+            r"""FileHandler\(|O_APPEND|open\([^)\n]*["']ab?\+?["']""", text := file.read_text("utf-8")
+        )
+    }
+    assert opened.pop("store/locks.py") == 0, "locks of the user's own cache, to which nothing is added"
+    assert opened.keys() == {
+        "tuning/coordinator/progress.py",
+        "tuning/executors/local.py",
+        "utils/files/jsonl.py",
+    }
+    assert all(opened.values()), opened
 
 
 def test_every_file_is_read_through_the_one_check() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from distune.utils.files.json_files import DEEPEST, as_json, parse_json
-from distune.utils.files.jsonl import append_line, check_appendable, read_lines
+from distune.utils.files.jsonl import append_line, read_lines
+from distune.utils.files.paths import check_appendable
 from distune.utils.files.sealed_files import read_sealed, was_changed, write_sealed
 from distune.utils.forms import Form, fault
 

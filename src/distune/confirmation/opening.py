@@ -12,7 +12,7 @@ from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.store import key_of
 from distune.training.files.run_folder import OPENINGS, openings, record_opening
-from distune.utils.files.jsonl import check_appendable
+from distune.utils.files.paths import check_appendable
 from distune.utils.files.sealed_files import read_sealed
 
 

@@ -22,7 +22,8 @@ def drop_weights(confirmation: Path, recommended: str) -> None:
         recommended: name of the contender that keeps its weights, one file a seed.
     """
     for folder in _runs(confirmation):
-        if folder.parent.name != recommended and (folder / MARKER).is_file():
+        is_ours = not folder.parent.is_symlink()
+        if is_ours and folder.parent.name != recommended and (folder / MARKER).is_file():
             run_folder.drop_weights(folder)
 
 

@@ -20,7 +20,7 @@ from distune.prediction.model import Model
 from distune.prediction.table_columns import Columns
 from distune.training.scoring.temperature_scaling import calibrated
 from distune.utils.arguments import check_argument, check_callable, check_path, check_text
-from distune.utils.files.jsonl import check_appendable
+from distune.utils.files.paths import check_appendable
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of examples that are done, and of all."""

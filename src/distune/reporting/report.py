@@ -167,8 +167,14 @@ def _refuse_to_replace(out: Path, study: StudyRecord, *, with_checklist: bool, o
     """Refuses a folder where something else, such as another study's report, has the names of a report's files.
 
     Raises:
-        UserError: there is such a file.
+        UserError: there is such a file, or the folder of the figures is a link or a file.
     """
+    figures = out / FIGURES
+    if figures.is_symlink() or (figures.exists() and not figures.is_dir()):
+        what = f"a link to {figures.readlink()}" if figures.is_symlink() else "no folder"
+        raise UserError(
+            f"{figures}: is {what}, and figures are written there; move it, or name another --out"
+        )
     is_own = study.folder is not None and out.resolve() == study.folder.resolve()
     whose = "" if is_own else markdown.render_block(Paragraph(subtitle(study.name))) + "\n"
     check = partial(check_output, overwrite=overwrite)
@@ -182,7 +188,7 @@ def _refuse_to_replace(out: Path, study: StudyRecord, *, with_checklist: bool, o
         check(out / CHECKLIST_FILE, lambda start: start.startswith(begins), "checklist of this study")
     if has_own:
         return
-    for file in (out / BASE_FILE, out / SPACE_FILE, *(out / FIGURES / f"{name}.png" for name in NAMES)):
+    for file in (out / BASE_FILE, out / SPACE_FILE, *(figures / f"{name}.png" for name in NAMES)):
         check(file, is_never, "part of a report")
 
 

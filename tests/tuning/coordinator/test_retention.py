@@ -62,6 +62,17 @@ def test_only_weights_inside_the_study_are_deleted(tmp_path):
     assert retention.bytes_used == 4000
 
 
+def test_no_weights_are_deleted_where_a_link_leads_to(tmp_path):
+    outside = write(tmp_path / "other", 0)
+    folder = tmp_path / "trials"
+    path = write(folder, 0)
+    (path / "fold_2").symlink_to(outside / "fold_1")
+    (folder / folder_name(1)).symlink_to(outside)
+    Retention(folder, keep=1).trim([trial(0, C, 0.1), trial(1, C, 0.2), trial(2, C, 0.3)])
+    assert len(list(outside.rglob("*.safetensors"))) == 2
+    assert not (path / "student.safetensors").exists()
+
+
 def test_disk_is_low_below_the_reserve_or_the_room_for_all_active_trials(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
     folder = tmp_path / "trials"

@@ -83,7 +83,12 @@ def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -
 
 
 def drop_weights(folder: Path) -> None:
-    """Deletes the weights and checkpoints of a run, and drafts of them; other weights in its folder are the user's."""
+    """Deletes the weights and checkpoints of a run, and drafts of them; other weights in its folder are the user's.
+
+    Nothing is deleted where the folder is a link: what it leads to may be a run that somebody keeps.
+    """
+    if folder.is_symlink():
+        return
     for name in (WEIGHTS, *CHECKPOINTS):
         for file in (folder / name, *folder.glob(f".*.{name}")):
             file.unlink(missing_ok=True)

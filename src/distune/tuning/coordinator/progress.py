@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from distune.tuning.coordinator.ledger import TrialCounts
+from distune.utils.files.paths import check_appendable
 from distune.utils.text import terminal_line
 
 PLAIN_SECONDS = 30.0
@@ -122,8 +123,13 @@ class StudyProgress:
 
 @contextmanager
 def log_file(path: Path) -> Iterator[None]:
-    """Writes Distune's log, from INFO on, into a file; the root logger's handlers hear what they heard without it."""
+    """Writes Distune's log, from INFO on, into a file; the root logger's handlers hear what they heard without it.
+
+    Raises:
+        OSError: see `check_appendable`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    check_appendable(path)
     logger = logging.getLogger("distune")
     file = logging.FileHandler(path, encoding="utf-8")
     file.setLevel(logging.INFO)

@@ -70,7 +70,7 @@ class Retention:
         """Deletes the weights that are not needed any more."""
         for number in weights_to_drop(trials, self._keep):
             path = self.path(number)
-            if number in self._dropped or not path.is_dir():
+            if number in self._dropped or path.is_symlink() or not path.is_dir():
                 continue
             for run in (path, *path.glob("fold_*")):
                 drop_weights(run)

@@ -29,6 +29,7 @@ from distune.tuning.trials.messages import (
     receive,
     send,
 )
+from distune.utils.files.paths import check_appendable
 from distune.utils.threads import WAITING, usable_cores
 
 START_LIMIT = 5
@@ -165,6 +166,7 @@ class LocalExecutor(Executor):
         self._folder.mkdir(parents=True, exist_ok=True)  # it may be deleted in mid-study, which ends no study
         # Coordinators may share the folder.
         log = self._folder / f"{name}_{platform.node()}_{os.getpid()}.log"
+        check_appendable(log)
         with log.open("ab") as output:
             process = subprocess.Popen(
                 # -P: no module of the working folder stands in for one of a package.

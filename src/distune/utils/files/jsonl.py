@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Mapping
@@ -10,21 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.utils.files.json_files import parse_json
-from distune.utils.files.paths import check_is_file, read_file
-
-
-def check_appendable(path: Path) -> None:
-    """Refuses a file that no line can be added to; nothing is made.
-
-    Raises:
-        OSError: it is a link, a pipe or a device, or may not be written.
-    """
-    if path.exists():
-        check_is_file(path)
-    if path.is_symlink():
-        raise OSError(errno.ELOOP, "is a link, and nothing is added to what it leads to", str(path))
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+from distune.utils.files.paths import check_appendable, read_file
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shlex
 import stat
@@ -66,6 +67,20 @@ def check_is_file(path: Path) -> None:
         raise OSError(errno.EINVAL, "no name of a file", repr(str(path))) from None
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "no regular file", str(path))
+
+
+def check_appendable(path: Path) -> None:
+    """Refuses a file that no line can be added to; nothing is made.
+
+    Raises:
+        OSError: it is a link, a pipe or a device, or may not be written.
+    """
+    if path.exists():
+        check_is_file(path)
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "is a link, and nothing is added to what it leads to", str(path))
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def read_file(path: Path) -> bytes:
