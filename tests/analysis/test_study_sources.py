@@ -8,13 +8,16 @@ from typing import Any
 import optuna
 import pytest
 
+from distune.analysis.parameters.space import Parameter
 from distune.analysis.ranking import rank
 from distune.analysis.records.schemas import ConfirmationForm
 from distune.analysis.records.sources import database_file, name_and_url, read_study
 from distune.analysis.records.study_files import ConfirmationRecord, read_audit, read_confirmation
 from distune.analysis.records.unknown import Unknown
-from distune.confirmation.statistics.files import NUMBERS
+from distune.config import Config, save_config, with_values
+from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
 from distune.errors import UserError
+from distune.training.files.run_folder import CONFIG
 from distune.tuning.study_dataset import AUDIT_NAME
 from distune.utils.files.sealed_files import write_sealed
 from distune.utils.forms import fault
@@ -71,25 +74,53 @@ def test_a_study_of_teachers_is_read_with_that_of_the_students(tmp_path: Path) -
 def test_a_confirmation_of_another_version_is_not_read(
     tmp_path: Path, changed: dict[str, Any], said: str | None
 ) -> None:
-    ranking = rank(study_of())
-    assert isinstance(read_confirmation(None, ranking), Unknown)
-    assert isinstance(read_confirmation(tmp_path, ranking), Unknown)
+    study = study_of(folder=tmp_path)
+    ranking = rank(study)
+    assert isinstance(read_confirmation(study_of(), ranking), Unknown)
+    assert isinstance(read_confirmation(study, ranking), Unknown)
     write_sealed(tmp_path / NUMBERS, {**CONFIRMATION, **changed})
-    found = read_confirmation(tmp_path, ranking)
+    found = read_confirmation(study, ranking)
     if said is None:
         assert isinstance(found, ConfirmationRecord) and not found.is_current
         best = CONFIRMATION["contenders"][found.best]["trial"]
-        now = read_confirmation(tmp_path, rank(study_of(complete(best))))
-        other = read_confirmation(tmp_path, rank(study_of(complete(best + 1))))
+        now = read_confirmation(study, rank(study_of(complete(best))))
+        other = read_confirmation(study, rank(study_of(complete(best + 1))))
         assert isinstance(now, ConfirmationRecord) and now.is_current
         assert isinstance(other, ConfirmationRecord) and not other.is_current
     else:
         assert isinstance(found, Unknown) and said in found.reason
     unversioned = {name: value for name, value in CONFIRMATION.items() if name != "version"}
     write_sealed(tmp_path / NUMBERS, unversioned)
-    assert isinstance(read_confirmation(tmp_path, ranking), Unknown)
+    assert isinstance(read_confirmation(study, ranking), Unknown)
     (tmp_path / NUMBERS).write_text("{")
-    assert isinstance(read_confirmation(tmp_path, ranking), Unknown)
+    assert isinstance(read_confirmation(study, ranking), Unknown)
+
+
+def test_a_confirmation_that_was_copied_from_another_study_is_none_of_this_one(tmp_path: Path) -> None:
+    """A study that was renamed keeps its own, known by the scores and the parameters of the confirmed trials."""
+    about = CONFIRMATION["contenders"]
+    scores = {each["trial"]: each["search_score"] for each in about.values() if each["trial"] is not None}
+    assert len(scores) > 1
+    lr = Parameter("lr", "float", 0.0, 1.0, key="student.lr")
+
+    def of(trials: dict[int, float], lr_of_trials: float = 0.01, data: str = "x") -> str | None:
+        made = [complete(number, score, params={"lr": lr_of_trials}) for number, score in trials.items()]
+        known: Any = {"space": {"lr": lr}, "folder": tmp_path, "data_fingerprint": data}
+        study = study_of(*made, **known)
+        found = read_confirmation(study, rank(study))
+        return found.reason if isinstance(found, Unknown) else None
+
+    run = run_folder(tmp_path / FOLDER, "trial_0001", about["trial_0001"]["seeds"][-1])
+    run.mkdir(parents=True)
+    save_config(with_values(Config(), {"student.lr": 0.01}), run / CONFIG)
+    for name in ("s", "z"):
+        write_sealed(tmp_path / NUMBERS, {**CONFIRMATION, "study": name, "data_fingerprint": "x"})
+        assert of(scores) is None
+        said = of(scores, data="other")
+        assert said is not None and "distune confirm" in said
+    few = dict(list(scores.items())[1:])
+    for said in (of(few), of({**scores, 1: 0.123}), of(scores, lr_of_trials=0.02)):
+        assert said is not None and "made for study z, not for s" in said
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,17 @@ def test_a_study_that_still_runs_is_not_confirmed(
         confirm(request_for(file))
 
 
+def test_the_file_that_was_named_is_confirmed_and_not_one_of_the_same_stem(
+    base: Config, tmp_path: Path
+) -> None:
+    file = write_study(tmp_path / "optuna", base)
+    named = file.with_suffix(".zip")
+    named.write_text("x")
+    with pytest.raises(UserError, match=named.name):
+        confirm(request_for(named))
+    assert not file.with_suffix("").exists()
+
+
 def test_a_second_confirmation_of_a_study_does_not_wait(tmp_path: Path) -> None:
     with filelock.FileLock(tmp_path / ".lock"), pytest.raises(UserError, match="already"), _alone(tmp_path):
         pass

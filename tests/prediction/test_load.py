@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 import pytest
 
+from distune.analysis.records.study_record import StudyRecord
 from distune.config import Config, as_dict
 from distune.errors import UserError
 from distune.prediction.load import _folder_of, _recommended, is_run, load, run_behind, run_of_study
@@ -39,10 +40,14 @@ def study_with(folder: Path, config: Config, scores: list[float], **about: Any) 
     return folder
 
 
-def confirmed(name: str, seeds: list[int], asked: list[int] | None = None) -> dict[str, Any]:
+def confirmed(
+    name: str, seeds: list[int], asked: list[int] | None = None, study: str = "s"
+) -> dict[str, Any]:
     """What is read of a confirmation to find the model that it hands over."""
     contenders = {name: {"seeds": seeds}}
-    return {"recommendation": {"contender": name}, "seeds": asked or seeds, "contenders": contenders}
+    return {
+        "study": study, "recommendation": {"contender": name}, "seeds": asked or seeds, "contenders": contenders,
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -77,7 +82,7 @@ def test_a_study_by_folds_has_a_model_once_it_is_confirmed(
     with pytest.raises(UserError, match=r"distune confirm \S*folds"):
         load(study)
     shutil.copytree(trained_run(), study / "confirmation/trial_0000/seed_3")
-    (study / "confirmation.json").write_text(json.dumps(confirmed("trial_0000", [3])))
+    (study / "confirmation.json").write_text(json.dumps(confirmed("trial_0000", [3], study="folds")))
     assert load(study).source.endswith("confirmation/trial_0000/seed_3")
 
 
@@ -114,6 +119,10 @@ def test_which_run_stands_for_a_study(tiny_config: Callable[..., Config], tmp_pa
         run_behind(folder)
     (runs / "seed_8" / WEIGHTS).touch()
     assert run_behind(folder) == runs / "seed_8"
+    of_another = confirmed("base", [8, 5], study="z") | {"data_fingerprint": "y"}
+    (folder / "confirmation.json").write_text(json.dumps(of_another))
+    with pytest.raises(UserError, match="made for study z, not for s"):
+        run_behind(folder)
     (folder / "confirmation.json").write_text("{}")
     with pytest.raises(UserError, match="damaged"):
         run_behind(folder)
@@ -137,7 +146,7 @@ def test_a_confirmation_is_not_damaged_where_no_file_can_be_opened_any_more(
 
     monkeypatch.setattr("distune.prediction.load.read_sealed", no_more)
     with pytest.raises(OSError, match="Too many"):
-        _recommended(tmp_path)
+        _recommended(StudyRecord("s", "maximize", (), {}, "study"), tmp_path)
 
 
 def test_a_run_folder_is_taken_before_a_study_of_its_name_and_that_is_said(

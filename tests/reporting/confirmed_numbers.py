@@ -100,7 +100,7 @@ def compared(kind: str, first: str, second: str, difference: float, verdict: str
 CONFIRMATION: dict[str, Any] = {
     "version": 2,
     "relevant_gain": 0.01,
-    "study": HOSTILE,
+    "study": "s",
     "top": 1,
     "seeds": [1, 2, 3, 4, 5],
     "split": "test",

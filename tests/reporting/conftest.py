@@ -53,6 +53,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     best = max(study.complete, key=lambda trial: trial.value or 0.0)
     numbers, audit = copy.deepcopy(CONFIRMATION), copy.deepcopy(AUDIT)
+    numbers["study"] = study.name
     numbers["contenders"]["trial_0001"]["trial"] = best.number
     audit["findings"][0]["rows"][0]["value"] = endless
     (folder / "s" / "confirmation.json").write_text(json.dumps(numbers))

@@ -45,6 +45,7 @@ def test_an_item_is_given_where_the_report_holds_its_section_and_missing_elsewhe
 def test_the_sections_of_all_items_are_those_of_a_report(full_study: StudyRecord, tmp_path: Path) -> None:
     """Of a confirmed, audited study with subgroups and operating points."""
     numbers, audit = copy.deepcopy(CONFIRMATION), copy.deepcopy(AUDIT)
+    numbers["study"] = full_study.name
     group = {"name": "F", "examples": 9, "cases": 9, "small": True, "score": over(0.5), "accuracy": over(0.5)}
     numbers["subgroups"] = {"sex": {"groups": [{**group, "difference": None}], "unknown": 0, "values": 1}}
     point = {"wanted": 0.9, "threshold": over(0.4), "sensitivity": over(0.7), "specificity": over(0.88)}

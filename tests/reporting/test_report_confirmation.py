@@ -78,6 +78,7 @@ def test_starting_values_say_where_no_trial_is_shown_to_be_better(
     study = replace(full_study, trials=full_study.trials[:10], folder=tmp_path)
     numbers = recommending_the_trial(verdict)
     best = max(study.complete, key=lambda trial: trial.value or 0.0).number
+    numbers["study"] = study.name
     numbers["contenders"]["trial_0001"]["trial"] = numbers["recommendation"]["trial"] = best
     (tmp_path / "confirmation.json").write_text(json.dumps(numbers), encoding="utf-8")
     said = section(text_of(study), "Recommended starting values")

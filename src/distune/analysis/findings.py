@@ -65,7 +65,7 @@ def analyse(study: StudyRecord) -> Findings:
     mattered, trend = importance(study), progress(study)
     run = _best_run(study, ranking)
     teachers = study.teacher_record
-    confirmation = read_confirmation(study.folder, ranking)
+    confirmation = read_confirmation(study, ranking)
     noise = dev_noise(ranking, run, study.folds)
     return Findings(
         study=study,

@@ -175,7 +175,7 @@ def _study(source: str | StudyRecord) -> Contestant:
     best = ranking.best
     base = next((t for t in study.trials if t.baseline and t.state == "complete"), None)
     asked = None if study.base_config is None else settings_of(study.base_config)
-    confirmed, confirmed_on = _confirmed(study.folder, ranking)
+    confirmed, confirmed_on = _confirmed(study, ranking)
     return Contestant(
         str(study.name or source),
         "study",
@@ -192,9 +192,9 @@ def _study(source: str | StudyRecord) -> Contestant:
     )
 
 
-def _confirmed(folder: Path | None, ranking: Ranking) -> tuple[float, str] | tuple[None, None]:
+def _confirmed(study: StudyRecord, ranking: Ranking) -> tuple[float, str] | tuple[None, None]:
     """None also where another trial was confirmed than the one that is the best now."""
-    found = read_confirmation(folder, ranking)
+    found, folder = read_confirmation(study, ranking), study.folder
     if isinstance(found, Unknown):
         if folder is not None and (folder / NUMBERS).exists():
             _log.warning("%s: %s", folder, found.reason)

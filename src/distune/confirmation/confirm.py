@@ -33,8 +33,7 @@ from distune.tuning.study.names import name_in
 from distune.tuning.study.open_study import check_study_name, is_made_by_tune
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import NEUTRAL_KEYS
-from distune.tuning.study.storage import default_url
-from distune.tuning.study.storage_url import redacted
+from distune.tuning.study.storage_url import redacted, sqlite_url
 from distune.utils.files.default_folders import STUDIES
 
 
@@ -93,7 +92,7 @@ def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
         url, name, folder = request.storage, request.study, STUDIES / request.study
     else:
         file = database_file(request.study)
-        url, name, folder = default_url(file.parent, file.stem), file.stem, file.with_suffix("")
+        url, name, folder = sqlite_url(file), file.stem, file.with_suffix("")
     with reading(url) as storage:
         name = name_in(storage, name, url, is_own_file=request.storage is None)
         study = optuna.load_study(study_name=name, storage=storage)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from distune.analysis.ranking import rank
 from distune.analysis.records.sources import read_study
+from distune.analysis.records.study_files import of_another_study
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.trial_folder import differing_parameters
 from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
@@ -88,7 +89,7 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
     """
     study = read_study(source, storage, others=("run",))
     if study.folder is not None and (study.folder / NUMBERS).is_file():
-        return _recommended(study.folder)
+        return _recommended(study, study.folder)
     if study.folds is not None:
         from distune.tuning.study.storage_url import redacted
 
@@ -111,15 +112,18 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
     return folder
 
 
-def _recommended(folder: Path) -> Path:
+def _recommended(study: StudyRecord, folder: Path) -> Path:
     try:
         numbers = read_sealed(folder / NUMBERS)
         name = str(numbers["recommendation"]["contender"])
         seed = int(numbers["contenders"][name]["seeds"][0])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        wrong = of_another_study(study, numbers)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         if is_of_the_machine(error):
             raise
         raise UserError(f"{folder / NUMBERS} is damaged ({error!r}); run distune confirm again") from None
+    if wrong:
+        raise UserError(f"{folder}: {wrong}")
     run = run_folder(folder / FOLDER, name, seed)
     if not (run / WEIGHTS).is_file():
         raise UserError(

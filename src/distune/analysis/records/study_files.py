@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from distune.analysis.ranking import Ranking
 from distune.analysis.records.schemas import AuditForm, ConfirmationForm
+from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
-from distune.confirmation.statistics.files import NUMBERS
+from distune.analysis.trial_folder import differing_parameters
+from distune.confirmation.statistics.files import FOLDER, NUMBERS, RECOMMENDED, run_folder
 from distune.confirmation.statistics.numbers import VERSION
 from distune.tuning.study_dataset import AUDIT_NAME
 from distune.utils.files.sealed_files import read_sealed
 from distune.utils.forms import fault
+from distune.utils.text import one_line
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,14 @@ class ConfirmationRecord:
         return next((made for made in self.numbers["comparisons"] if made["kind"] == "tuning_gain"), None)
 
 
-def read_confirmation(folder: Path | None, ranking: Ranking) -> ConfirmationRecord | Unknown:
+def read_confirmation(study: StudyRecord, ranking: Ranking) -> ConfirmationRecord | Unknown:
     """Reads a study's confirmation.
 
     Args:
-        folder: of the study; None where it has none.
+        study: whose folder may hold one.
         ranking: of the study.
     """
-    numbers = _read(folder, NUMBERS)
+    numbers = _read(study.folder, NUMBERS)
     if isinstance(numbers, Unknown):
         return numbers
     if numbers.get("version") != VERSION:
@@ -62,10 +65,48 @@ def read_confirmation(folder: Path | None, ranking: Ranking) -> ConfirmationReco
         )
     if wrong := fault(numbers, ConfirmationForm):
         return Unknown(f"{NUMBERS} in the study's folder cannot be read: {wrong}.")
+    if wrong := of_another_study(study, numbers):
+        return Unknown(wrong)
     found = ConfirmationRecord(numbers, is_current=False)
     best = numbers["contenders"][found.best]["trial"]
     is_current = best is not None and ranking.best is not None and best == ranking.best.number
     return ConfirmationRecord(numbers, is_current)
+
+
+def of_another_study(study: StudyRecord, numbers: Mapping[str, Any]) -> str | None:
+    """That the confirmation in a study's folder was made for another study, as where it was copied there.
+
+    Args:
+        study: with its folder.
+        numbers: of the confirmation.
+
+    Returns:
+        What is wrong and what to do; None where the confirmation is the study's own.
+    """
+    made_for, data = numbers.get("study"), numbers.get("data_fingerprint")
+    is_same_data = None in (data, study.data_fingerprint) or data == study.data_fingerprint
+    if is_same_data and (made_for == study.name or _confirms_trials_of(study, numbers["contenders"])):
+        return None
+    return (
+        f"{NUMBERS} in the study's folder was made for study {one_line(str(made_for), 80)}, not for {study.name}: move "
+        f"it, {RECOMMENDED} and the folder {FOLDER} to where they came from, then run `distune confirm` for this study."
+    )
+
+
+def _confirms_trials_of(study: StudyRecord, contenders: Mapping[str, Any]) -> bool:
+    """Whether the confirmed trials are the study's, by score and parameters: so a study that was renamed is known."""
+    trials = {trial.number: trial for trial in study.trials}
+    for name, about in contenders.items():
+        if (number := about.get("trial")) is None:
+            continue
+        trial = trials.get(number)
+        if trial is None or study.folder is None or trial.value != about["search_score"]:
+            return False
+        for seed in about["seeds"]:
+            run = run_folder(study.folder / FOLDER, name, seed)
+            if differing_parameters(study, replace(trial, folder=run)):
+                return False
+    return True
 
 
 def read_audit(folder: Path | None) -> Mapping[str, Any] | Unknown:
