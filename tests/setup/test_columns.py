@@ -59,6 +59,21 @@ def test_what_the_user_says_comes_first(folder: Path) -> None:
         look(folder, COLUMNS, labels=("Severity",))
 
 
+@pytest.mark.parametrize(
+    ("role", "wish"),
+    [("label", {"labels": ("id", "severity")}), ("group", {"group": "id"}), ("text", {"text": "id"})],
+)
+def test_a_column_of_images_that_is_named_for_something_else_is_no_image(
+    folder: Path, role: str, wish: dict[str, object]
+) -> None:
+    columns = {"id": COLUMNS["file"], "severity": COLUMNS["severity"]}
+    assert look(folder, columns).image == "id"
+    layout = look(folder, {**columns, "scan": COLUMNS["file"]}, **wish)
+    assert (layout.image, layout.columns[0].role) == ("scan", role)
+    with pytest.raises(UserError, match=f"'id', named with --{next(iter(wish))},"):
+        look(folder, columns, **wish)
+
+
 MASKS = [f"photos/{59 - n}.png" for n in range(60)]
 
 

@@ -17,6 +17,7 @@ import safetensors
 import torch
 from safetensors.torch import save_file
 
+from distune.training.callbacks import EpochRecord
 from distune.training.files import checkpoint as checkpoint_module
 from distune.training.files.checkpoint import (
     Checkpoint,
@@ -25,6 +26,8 @@ from distune.training.files.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from distune.training.files.run_folder import record_opening, write_metrics, write_results
+from distune.utils.files.paths import GONE
 from tests.forked import forked
 
 
@@ -90,6 +93,21 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_stage(clock: SimpleNamespa
     with pytest.raises(OSError), CheckpointWriter(broken) as writer:
         clock.now += 10.0
         writer.save(lambda: Checkpoint({"model": {"a": torch.zeros(())}}, {}))
+
+
+def test_a_folder_that_is_gone_is_said_to_be_and_not_made_again(tmp_path: Path) -> None:
+    gone, epoch = tmp_path / "run", EpochRecord("student", 1, 1.0, 0.5, 0.5, 0.25, {"t": 0.25}, 1e-3, 2.0)
+    state = Checkpoint({"m": {"a": torch.zeros(1)}}, {})
+    for write in (
+        lambda: CheckpointFile(gone / "checkpoint_student.safetensors", "k").save(state),
+        lambda: write_metrics(gone, [epoch]),
+        lambda: write_results(gone, {}),
+        lambda: record_opening(gone, by="a run", dataset="d"),
+    ):
+        with pytest.raises(FileNotFoundError) as error:
+            write()
+        assert str(gone) in str(error.value) and GONE in str(error.value)
+        assert list(tmp_path.iterdir()) == []
 
 
 def _killed_while_it_saves(path: Path) -> None:

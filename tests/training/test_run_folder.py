@@ -162,6 +162,7 @@ def test_whether_a_data_set_is_the_one_of_a_run(tiny_config: MakeConfig, tmp_pat
 def test_openings_are_of_a_data_set_and_damaged_ones_of_every_one(tmp_path: Path) -> None:
     beside = tmp_path / "runs"
     assert openings(beside) == []
+    beside.mkdir()
     record_opening(beside, by="run_1", dataset="a")
     record_opening(beside, by="run_2", dataset="b")
     with (beside / OPENINGS).open("a") as handle:

@@ -144,6 +144,7 @@ def test_moving_average_by_hand() -> None:
 def test_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     tensors = {"model": {"a/b": torch.arange(3.0), "c": torch.tensor(1)}, "none": {}}
     values = {"history": [{"score": 0.1 + 0.2}], "steps": 7}
+    (tmp_path / "x").mkdir()
     save_checkpoint(tmp_path / "x/file", Checkpoint(tensors, values))
     loaded = load_checkpoint(tmp_path / "x/file")
     assert loaded is not None

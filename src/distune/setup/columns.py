@@ -72,6 +72,11 @@ class Wishes:
     labels: tuple[str, ...] = ()
     group: str | None = None
 
+    def roles(self) -> list[tuple[str | None, str]]:
+        """Each wish with its role."""
+        others = [(self.image, "image"), (self.text, "text"), (self.group, "group")]
+        return [*others, *((label, "label") for label in self.labels)]
+
 
 def looked_at(
     folder: Path,
@@ -100,13 +105,11 @@ def looked_at(
         if name is not None and name not in found:
             found[name] = Column(name, role, why)
 
-    image, files, why = image_column(folder, columns, wishes.image)
+    wished = {name: role for name, role in wishes.roles() if name is not None and role != "image"}
+    options = {name: "--labels" if role == "label" else f"--{role}" for name, role in wished.items()}
+    image, files, why = image_column(folder, columns, wishes.image, options)
     take(image, "image", why)
-    for name, role in (
-        (wishes.text, "text"),
-        (wishes.group, "group"),
-        *((label, "label") for label in wishes.labels),
-    ):
+    for name, role in wished.items():
         take(name, role, "as you say")
     for name, cells in columns.items():
         if name not in found and (is_split := _split_reason(name, cells)):
@@ -161,7 +164,7 @@ def split_of(cell: str) -> Split | None:
 
 
 def _check_names(header: Sequence[str], wishes: Wishes) -> None:
-    named = [name for name in (wishes.image, wishes.text, wishes.group, *wishes.labels) if name is not None]
+    named = [name for name, _ in wishes.roles() if name is not None]
     check_columns(header, named)
     if twice := [name for name, times in Counter(named).items() if times > 1]:
         raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from distune.data.readers.image_files import ImageFiles
@@ -32,15 +33,31 @@ def images_of(
 
 
 def image_column(
-    folder: Path, columns: Mapping[str, Cells], wished: str | None
+    folder: Path,
+    columns: Mapping[str, Cells],
+    wished: str | None,
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, ImageFiles, str]:
-    """The column whose cells name image files, the folder that they start from, and how many do."""
+    """The column whose cells name image files, the folder that they start from, and how many do.
+
+    Args:
+        folder: where the table lies.
+        columns: all columns.
+        wished: the one that the user names for images; None looks for it.
+        others: columns that the user names for something else, each with its option; none of them is taken.
+
+    Raises:
+        UserError: no column names image files, or it is not clear which is meant.
+    """
     near, below = _roots(folder)
-    best = _most_found(columns, [ImageFiles(root) for root in near + below], wished)
+    able = {name: cells for name, cells in columns.items() if name not in others}
+    best = _most_found(able, [ImageFiles(root) for root in near + below], wished)
     follow_links = best is None
     if best is None:
-        best = _most_found(columns, [ImageFiles(root, follow_links=True) for root in near + below], wished)
+        best = _most_found(able, [ImageFiles(root, follow_links=True) for root in near + below], wished)
     if best is None or (best[0] < 0.5 and wished is None):
+        if wished is None:
+            _refuse_named({name: columns[name] for name in others}, near + below, others)
         which = f"column {wished!r} names no" if wished else "no column names"
         most = f"; column {best[1]!r} does in {best[0]:.0%} of the cells that were tried" if best else ""
         raise UserError(
@@ -50,17 +67,28 @@ def image_column(
     share, name, files = best
     if files.root in below:
         places = [ImageFiles(root, follow_links=follow_links) for root in below]
-        files = _of_folders(columns[name], files, places, near[0])
+        files = _of_folders(able[name], files, places, near[0])
     if wished is None:
-        name = _of_rivals(name, columns, files)
+        name = _of_rivals(name, able, files)
     if (name, files) != best[1:]:
-        share, name, files = _most_found(columns, [files], name) or best
+        share, name, files = _most_found(able, [files], name) or best
     if isinstance(files.find(name), Path):
         raise UserError(
             f"the first row names no columns: {name!r} is an image file; write a row above it with the columns' names"
         )
     linked = ", behind links" if files.follow_links else ""
     return name, files, f"{share:.0%} of the cells that were tried name files under {files.root}{linked}"
+
+
+def _refuse_named(named: Mapping[str, Cells], roots: Sequence[Path], options: Mapping[str, str]) -> None:
+    """Refuses to take the only column of images for something else."""
+    found = _most_found(named, [ImageFiles(root, follow_links=True) for root in roots], None)
+    if found is not None and found[0] >= 0.5:
+        option = options[found[1]]
+        raise UserError(
+            f"column {found[1]!r}, named with {option}, is the only one that names image files, and a column has one "
+            f"role; name another with {option}, or leave it out"
+        )
 
 
 def _most_found(

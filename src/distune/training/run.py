@@ -171,6 +171,7 @@ class _Run(Callback):
             raise ConfigError("config", problems)
         if config.student.init_from_teacher and uses_teacher(config):
             check_start(config.teacher, config.student, config.data.image_size)
+        is_new = not self.folder.exists()
         self.store.about["dataset"] = str(config.data.root)
         with self.timed("data"):
             self.table = read_table(config.data, config.seed, check_images=check_images)
@@ -191,6 +192,8 @@ class _Run(Callback):
                 files,
                 self.callback.on_progress,
             )
+        if is_new:  # one that was there, and is moved or deleted meanwhile, stays gone
+            self.folder.mkdir(parents=True, exist_ok=True)
         start_folder(self.folder, config, self.table, self.compute)
 
     @property

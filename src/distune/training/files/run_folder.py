@@ -69,7 +69,6 @@ def write_json(path: Path, value: Any) -> None:
 
 def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -> None:
     """Writes what is known before training (config, environment, dropped examples), and takes away what is not."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name in OUTCOMES:
         (folder / name).unlink(missing_ok=True)
     # First what no other folder has: a config alone is also what people keep beside their tables.
@@ -238,7 +237,6 @@ def record_opening(beside: Path, *, by: str, dataset: str) -> None:
         by: the run or confirmation that opens it.
         dataset: fingerprint of the data set.
     """
-    beside.mkdir(parents=True, exist_ok=True)
     line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "by": by, "dataset": dataset}
     append_line(beside / OPENINGS, line)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from distune.errors import UserError
+from distune.utils.files.paths import GONE
 
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 """What a disk says that is full or not ours to write."""
@@ -57,7 +58,7 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def name_instead(error: OSError, draft: Path, final: Path) -> None:
-    """Lets an error name a file or folder by the name that the user gave it, not by that of its draft.
+    """Lets an error name a file or folder by the name that the user gave it, and a folder that is gone as gone.
 
     Args:
         error: it is changed. What the disk says while a file is written names none.
@@ -70,6 +71,8 @@ def name_instead(error: OSError, draft: Path, final: Path) -> None:
         written = Path(error.filename)
         if written.is_relative_to(draft):
             error.filename = str(final / written.relative_to(draft))
+    if error.errno == errno.ENOENT and not final.parent.exists():
+        error.strerror = GONE
 
 
 def check_new(files: Iterable[Path]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from distune.errors import UserError
 
+GONE = "its folder is not there; it may have been moved or deleted meanwhile"
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
 
@@ -73,12 +74,14 @@ def check_appendable(path: Path) -> None:
     """Refuses a file that no line can be added to; nothing is made.
 
     Raises:
-        OSError: it is a link, a pipe or a device, or may not be written.
+        OSError: it is a link, a pipe or a device, may not be written, or has no folder.
     """
     if path.exists():
         check_is_file(path)
     if path.is_symlink():
         raise OSError(errno.ELOOP, "is a link, and nothing is added to what it leads to", str(path))
+    if not path.parent.exists():
+        raise FileNotFoundError(errno.ENOENT, GONE, str(path))
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
