@@ -54,6 +54,7 @@ def study_named(name: str, file: Path, **options: object) -> optuna.Study:
 
 def test_a_report_says_nothing_of_a_foreign_study_that_only_studies_of_tune_say(tmp_path: Path) -> None:
     """Nor does it advise what would be refused: the same trials as a table are no more, and no less."""
+    pytest.importorskip("pandas")
     study = study_named("s", tmp_path / "s.db")
     study.trials_dataframe().to_csv(tmp_path / "t.csv", index=False)
     for command in (["report", str(tmp_path / "s.db")], ["report", "--from-csv", str(tmp_path / "t.csv")]):
