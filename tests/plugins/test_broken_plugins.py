@@ -18,7 +18,8 @@ from distune.config import Config, with_values
 from distune.data import read_table
 from distune.data.readers.medpix import read_medpix
 from distune.data.readers.problems import Fault
-from distune.data.readers.raw_rows import RawTable, check_raw_table
+from distune.data.readers.raw_form import check_raw_table
+from distune.data.readers.raw_rows import RawTable
 from distune.distillation import undefined
 from distune.distillation.losses.vanilla import VanillaLoss
 from distune.errors import UserError

@@ -9,7 +9,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 LEAST_MB = 900
-"""Of address space, of which torch's libraries take 600: between the two they abort the process in their start."""
+"""Of address space (`ulimit -v`). With less, one or another of the libraries that a command loads ends the process in
+native code, where nothing can be caught; from where on differs by command."""
 _LARGE = ("torch", "onnxruntime")
 
 

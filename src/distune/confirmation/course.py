@@ -131,7 +131,8 @@ class Confirmation:
             return self._result("low_disk")
         if trained.bad_data is not None:
             raise UserError(
-                f"{trained.bad_data.message}\nNothing was evaluated; once that is put right, the same command goes on"
+                f"{trained.bad_data.message}\n"
+                "Nothing was evaluated; once that is put right, the same command resumes it"
             )
         done = [job for job in jobs if job.is_done]
         self._check_kept(jobs, trained)

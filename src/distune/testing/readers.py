@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from distune.config import DataConfig
-from distune.data.readers.raw_rows import RawTable, check_raw_table
+from distune.data.readers.raw_form import check_raw_table
+from distune.data.readers.raw_rows import RawTable
 from distune.data.table import SPLITS
 
 

@@ -22,7 +22,8 @@ from distune.data.readers.checks import (
 )
 from distune.data.readers.image_files import ImageFiles, image_paths, wrong_root
 from distune.data.readers.problems import Fault, Faulty, by_cause, by_example
-from distune.data.readers.raw_rows import RawExample, RawTable, check_raw_table
+from distune.data.readers.raw_form import check_raw_table
+from distune.data.readers.raw_rows import RawExample, RawTable
 from distune.data.readers.values import interpreted
 from distune.data.table import Table, confused
 from distune.data.unlabelled import keep_labels, leak_problems, left_out, set_apart

@@ -86,11 +86,11 @@ class Lease:
             return False
 
     def described(self) -> str:
-        """The process in words, and that it is stopped where it is: it goes on, or ends, where somebody says so."""
+        """The process in words, and how it continues where it is stopped."""
         said = f"process {self.pid} on {self.host.partition('/')[0]}"
         with suppress(psutil.Error):
             if self.host == this_host() and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED:
-                return f"{said}, which is stopped (kill -CONT {self.pid} lets it go on)"
+                return f"{said}, which is stopped (kill -CONT {self.pid} resumes it)"
         return said
 
     def looks_alive(self, now: float) -> bool:
