@@ -12,6 +12,7 @@ from PIL import Image
 from distune.errors import DataError
 from distune.setup.columns import Layout
 from distune.setup.data_section import data_section, tried
+from distune.setup.source_table import SourceTable
 
 
 @pytest.mark.parametrize(("bad", "is_refused"), [(0, False), (4, False), (5, True)])
@@ -46,14 +47,18 @@ def test_the_section_names_what_the_table_needs_and_maps_no_labels_of_cells_with
     tmp_path: Path,
 ) -> None:
     layout = Layout(tmp_path, "file", None, ("grade", "signs"), separators={"signs": ";"})
-    place = {"file": 0, "grade": 1, "signs": 2}
+    header = ["file", "grade", "signs"]
     rows = [["1.png", "Mild", "Oedema;effusion"], ["2.png", "mild", "oedema"], ["3.png", "Mild", "oedema"]]
-    section = data_section(tmp_path, layout, rows, place, lambda cell: not cell)
+    section = data_section(tmp_path, SourceTable(header, rows, layout, lambda cell: not cell))
     assert section["label_map"] == {"grade": {"mild": "Mild"}}
     assert section["tasks"] == {"signs": {"separator": ";"}}
     assert not {"missing", "follow_links"} & section.keys()
-    lacking = data_section(tmp_path, layout, [*rows, ["4.png", "Mild", ""]], place, lambda cell: not cell)
+    lacking = data_section(
+        tmp_path, SourceTable(header, [*rows, ["4.png", "Mild", ""]], layout, lambda cell: not cell)
+    )
     assert lacking["missing"] == "allow"
     words = [["5.png", "n/a", "oedema"], ["6.png", "N/A", "oedema"]]
-    unknown = data_section(tmp_path, layout, [*rows, *words], place, lambda cell: cell.casefold() == "n/a")
+    unknown = data_section(
+        tmp_path, SourceTable(header, [*rows, *words], layout, lambda cell: cell.casefold() == "n/a")
+    )
     assert (unknown["missing"], unknown["label_map"]) == ("allow", section["label_map"])

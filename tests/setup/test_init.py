@@ -23,7 +23,9 @@ from distune.setup.columns import Layout, Wishes
 from distune.setup.config_text import _yaml
 from distune.setup.encoders import BUDGET, within_budget
 from distune.setup.image_links import split_whole
-from distune.setup.init import _made_splits, _max_tokens, prepare
+from distune.setup.init import _max_tokens, prepare
+from distune.setup.source_table import SourceTable
+from distune.setup.splits import made_splits
 from distune.tuning.space.build import build_space
 from distune.tuning.space.groups import fields_without_effect
 from distune.tuning.space.space import contains
@@ -298,8 +300,8 @@ def test_rows_whose_case_is_not_known_stand_for_themselves(tmp_path: Path) -> No
     layout = Layout(tmp_path, "file", None, ("grade",), group="case")
     cases = [""] * 60 + [f"p{n % 12}" if n < 30 else f" p{n % 12} " for n in range(60)]
     rows = [("f", "ab"[n % 2], case) for n, case in enumerate(cases)]
-    place = {"file": 0, "grade": 1, "case": 2}
-    splits = _made_splits(rows, place, layout, lambda cell: not cell.strip(), 1)
+    table = SourceTable(["file", "grade", "case"], rows, layout, lambda cell: not cell.strip())
+    splits = made_splits(table, 1)
     assert min(splits[:60].count(name) for name in SPLITS) > 9
     assert all(len(set(splits[60 + case :: 12])) == 1 for case in range(12))
 

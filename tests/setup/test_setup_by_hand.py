@@ -37,7 +37,9 @@ from distune.setup.encoders import Encoders, _large, _tiny, fitting
 from distune.setup.estimate import _size, _time
 from distune.setup.image_column import _may_be_path, _roots, images_of
 from distune.setup.image_links import bring_images, split_whole
-from distune.setup.init import _counted, _name, _relative, _rows, _strata, _write_tables, prepare
+from distune.setup.init import _counted, _name, _relative, _rows, _write_tables, prepare
+from distune.setup.source_table import SourceTable
+from distune.setup.splits import _strata
 from tests.stand_ins import refusing_as
 
 
@@ -213,9 +215,9 @@ def test_the_data_section_of_a_layout(tmp_path: Path) -> None:
     layout = Layout(
         tmp_path, "i", "t", ("k", "s"), separators={"s": ";"}, group="g", frame="f", follow_links=True
     )
-    place = {"k": 0, "s": 1}
     rows = [["ct", "a;B"], ["CT", "b"], ["CT", "a"], ["07", ""], ["7", "x"], ["7.0", "y"]]
-    section = data_section(tmp_path / "tables", layout, rows, place, lambda cell: cell in ("", "y"))
+    source = SourceTable(["k", "s"], rows, layout, lambda cell: cell in ("", "y"))
+    section = data_section(tmp_path / "tables", source)
     assert section == {
         "reader": "csv", "root": str(tmp_path), "tables": str(tmp_path / "tables"), "image_column": "i",
         "text_column": "t",
@@ -224,9 +226,8 @@ def test_the_data_section_of_a_layout(tmp_path: Path) -> None:
     }  # fmt: skip
     (said,) = mapped(section)
     assert said.startswith("column k: 'ct' is read as 'CT', '07' is read as '7'") and mapped({}) == []
-    whole = data_section(
-        tmp_path, Layout(tmp_path, "i", None, ("k",)), [["a", ""], ["b", ""]], place, lambda cell: not cell
-    )
+    rows, layout = [["a", ""], ["b", ""]], Layout(tmp_path, "i", None, ("k",))
+    whole = data_section(tmp_path, SourceTable(["k", "s"], rows, layout, lambda cell: not cell))
     assert not {"missing", "tasks", "follow_links", "label_map"} & set(whole)
 
 
@@ -245,7 +246,9 @@ def test_rows_of_a_table_and_those_that_are_left_out(tmp_path: Path) -> None:
 
 def test_what_rows_are_spread_by_and_counted() -> None:
     layout = Layout(Path(), "i", None, ("k", "s"), separators={"s": ";"})
-    assert _strata(["1.0 ", "a;b;c"], {"k": 0, "s": 1}, layout) == ("1", "3")
+    table = SourceTable(["k", "s"], [["1.0 ", "a;b;c"], ["b", ""]], layout, lambda cell: not cell)
+    assert (_strata(table, "k"), _strata(table, "s")) == (["1", "b"], ["3", "1"])
+    assert table.values("s") == ["a;b;c", ""] and table.only([1]).column("k") == ["b"]
     assert _counted(["train", "dev", "train"]) == "2 train, 1 dev"
     assert _counted(["train", None]) == "1 train (1 row of no known split left out)"
 

@@ -99,17 +99,47 @@ def looked_at(
     """
     _check_names(header, wishes)
     columns = cells_of(header, rows, is_missing)
-    found: dict[str, Column] = {}
+    options = {
+        name: "--labels" if role == "label" else f"--{role}"
+        for name, role in wishes.roles()
+        if name is not None and role != "image"
+    }
+    image, files, why = image_column(folder, columns, wishes.image, options)
+    found, separators = _roles(columns, wishes, Column(image, "image", why))
+    labels = tuple(name for name in columns if found[name].role in ("label", "labels"))
+    if not labels:
+        twice = next((name for name in header if header.count(name) > 1 and name.strip()), None)
+        more = "" if twice is None else f"; rename one of the columns {twice!r}"
+        raise UserError(
+            "no column looks like a label (2 to "
+            f"{MOST_CLASSES} different values); name one with --labels; columns found: {listed(list(header))}{more}"
+        )
+    by_role = {column.role: column.name for column in found.values()}
+    return Layout(
+        root=files.root,
+        follow_links=files.follow_links,
+        image=image,
+        text=by_role.get("text"),
+        labels=wishes.labels or labels,
+        separators=separators,
+        group=by_role.get("group"),
+        split=by_role.get("split"),
+        frame=by_role.get("frame"),
+        columns=tuple(found.get(name) or Column(name, "unused", _NO_NAME) for name in header),
+    )
+
+
+def _roles(
+    columns: Mapping[str, Cells], wishes: Wishes, image: Column
+) -> tuple[dict[str, Column], dict[str, str]]:
+    """What each column is, those that are named first; and what stands between the labels of a cell, by column."""
+    found = {image.name: image}
 
     def take(name: str | None, role: str, why: str) -> None:
         if name is not None and name not in found:
             found[name] = Column(name, role, why)
 
-    wished = {name: role for name, role in wishes.roles() if name is not None and role != "image"}
-    options = {name: "--labels" if role == "label" else f"--{role}" for name, role in wished.items()}
-    image, files, why = image_column(folder, columns, wishes.image, options)
-    take(image, "image", why)
-    for name, role in wished.items():
+    for name, role in wishes.roles():
         take(name, role, "as you say")
     for name, cells in columns.items():
         if name not in found and (is_split := _split_reason(name, cells)):
@@ -135,27 +165,7 @@ def looked_at(
         if name not in found and is_named("frame", name) and cells.share(_NUMBER) > 0.9:
             take(name, "frame", "its name")
         take(name, "unused", _left_alone(name, cells))
-    labels = tuple(name for name in columns if found[name].role in ("label", "labels"))
-    if not labels:
-        twice = next((name for name in header if header.count(name) > 1 and name.strip()), None)
-        more = "" if twice is None else f"; rename one of the columns {twice!r}"
-        raise UserError(
-            "no column looks like a label (2 to "
-            f"{MOST_CLASSES} different values); name one with --labels; columns found: {listed(list(header))}{more}"
-        )
-    by_role = {column.role: column.name for column in found.values()}
-    return Layout(
-        root=files.root,
-        follow_links=files.follow_links,
-        image=image,
-        text=by_role.get("text"),
-        labels=wishes.labels or labels,
-        separators=separators,
-        group=by_role.get("group"),
-        split=by_role.get("split"),
-        frame=by_role.get("frame"),
-        columns=tuple(found.get(name) or Column(name, "unused", _NO_NAME) for name in header),
-    )
+    return found, separators
 
 
 def split_of(cell: str) -> Split | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from distune.config import DataConfig
 from distune.data import Table, read_table
-from distune.data.readers.values import case_twins, normal_form
+from distune.data.readers.values import case_twins
 from distune.errors import DataError
-from distune.setup.columns import Layout
+from distune.setup.source_table import SourceTable
 from distune.utils.text import counted
 
 MOST_BAD = 0.2
@@ -17,22 +16,14 @@ MOST_BAD = 0.2
 _SPECIAL = ("tasks", "missing", "follow_links", "label_map")
 
 
-def data_section(
-    tables: Path,
-    layout: Layout,
-    rows: Sequence[Sequence[str]],
-    place: dict[str, int],
-    is_missing: Callable[[str], bool],
-) -> dict[str, object]:
+def data_section(tables: Path, source: SourceTable) -> dict[str, object]:
     """The columns of a table, and what its cells ask besides: separators, missing labels, spellings to be joined.
 
     Args:
         tables: folder with the tables of the splits.
-        layout: what the columns are.
-        rows: the cells of the whole table.
-        place: of each column.
-        is_missing: whether a cell stands for nothing.
+        source: the whole table.
     """
+    layout = source.layout
     section: dict[str, object] = {
         "reader": "csv",
         "root": str(layout.root),
@@ -47,26 +38,14 @@ def data_section(
         section["follow_links"] = True
     if layout.separators:
         section["tasks"] = {label: {"separator": separator} for label, separator in layout.separators.items()}
-    if any(is_missing(cells[place[label]]) for cells in rows for label in layout.labels):
+    if source.lacks_labels():
         section["missing"] = "allow"
-    if label_map := _label_map(layout, rows, place, is_missing):
+    single = [label for label in layout.labels if label not in layout.separators]
+    # Spellings of a class that look alike, with the most frequent one.
+    label_map = {label: dict(twins) for label in single if (twins := case_twins(source.values(label)))}
+    if label_map:
         section["label_map"] = label_map
     return section
-
-
-def _label_map(
-    layout: Layout,
-    rows: Sequence[Sequence[str]],
-    place: dict[str, int],
-    is_missing: Callable[[str], bool],
-) -> dict[str, dict[str, str]]:
-    """Spellings of a class that look alike, with the most frequent one."""
-    found = {}
-    for label in layout.labels:
-        if label not in layout.separators:
-            cells = [normal_form(row[place[label]]) for row in rows]
-            found[label] = dict(case_twins(["" if is_missing(cell) else cell for cell in cells]))
-    return {label: twins for label, twins in found.items() if twins}
 
 
 def mapped(extra: dict[str, object]) -> list[str]:

@@ -159,11 +159,6 @@ def _measured(section: ModelConfig, config: Config, table: Table, compute: Compu
             stored += _mb(hidden) / TRIED
             text = hidden.float()
     own = compute.for_model(model)
-    saved: dict[int, int] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
 
     def forward() -> torch.Tensor:
         with own.autocast():
@@ -173,10 +168,7 @@ def _measured(section: ModelConfig, config: Config, table: Table, compute: Compu
     def step() -> None:
         forward().backward()  # type: ignore[no-untyped-call]
 
-    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        step()
-    activations = sum(size for place, size in saved.items() if place not in weights) / 2**20
+    activations = _activation_mb(step, model)
     with torch.no_grad():
         forward_s = _seconds(forward, compute)
     trained = sum(p.numel() * 4 for p in model.parameters() if p.requires_grad) / 2**20
@@ -189,6 +181,20 @@ def _measured(section: ModelConfig, config: Config, table: Table, compute: Compu
         weight_mb=sum(p.numel() * 4 for p in model.parameters()) / 2**20,
         trained_mb=trained,
     )
+
+
+def _activation_mb(step: Callable[[], None], model: Classifier) -> float:
+    """Memory of what the backward pass of a step keeps from its forward pass, weights aside."""
+    saved: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        step()
+    return sum(size for place, size in saved.items() if place not in weights) / 2**20
 
 
 def _inputs(model: Classifier, config: Config, table: Table, compute: Compute) -> tuple[Any, Any, Any]:

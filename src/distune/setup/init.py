@@ -6,7 +6,7 @@ import csv
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,14 +16,15 @@ from distune.config import DataConfig, parse_config
 from distune.data import SPLITS, Table
 from distune.data.readers.problems import by_cause
 from distune.data.readers.table_formats import LOST_LISTS, TableError, open_table, row_fault
-from distune.data.readers.values import normal_form
-from distune.data.split import FRACTIONS, GIVE_ENCODING, assign_splits, refuse_case_twins
+from distune.data.split import GIVE_ENCODING, refuse_case_twins
 from distune.data.table import Split
 from distune.errors import DataError, UserError
-from distune.setup.columns import Column, Layout, Wishes, looked_at, split_of
+from distune.setup.columns import Column, Wishes, looked_at
 from distune.setup.config_text import FirstConfig, config_text
 from distune.setup.data_section import data_section, mapped, tried
 from distune.setup.encoders import fitting
+from distune.setup.source_table import SourceTable
+from distune.setup.splits import splits_of
 from distune.utils.files.atomic import all_or_none, check_new, replacing, write_text
 from distune.utils.files.paths import make_folder
 from distune.utils.seeds import check_seed
@@ -84,41 +85,24 @@ def prepare(
     if len(set(wishes.labels)) < len(wishes.labels):
         raise UserError(f"label columns: {listed(wishes.labels)}; name each once")
     check_new(_files(out))
-    rules = DataConfig(reader="demo")
-    missing = {value.casefold() for value in rules.missing_values} | {""}
+    missing = {value.casefold() for value in DataConfig(reader="demo").missing_values} | {""}
 
     def is_missing(cell: str) -> bool:
         return cell.strip().casefold() in missing
 
     header, rows, form, remarks = _rows(metadata, encoding)
     layout = looked_at(metadata.parent, header, rows, wishes, is_missing)
-    place = {column: header.index(column) for column in header}
+    source = SourceTable(header, rows, layout, is_missing)
     if layout.group is not None:
-        groups = [normal_form(cells[place[layout.group]]) for cells in rows]
-        refuse_case_twins(metadata, layout.group, ["" if is_missing(group) else group for group in groups])
-    if layout.split is not None:
-        splits = [split_of(cells[place[layout.split]]) for cells in rows]
-        how = f"as column {layout.split!r} says"
-        if "dev" not in splits:
-            whole = [row for row, split in enumerate(splits) if split == "train"]
-            made = _made_splits(
-                [rows[row] for row in whole], place, layout, is_missing, seed, ("train", "dev")
-            )
-            for row, split in zip(whole, made, strict=True):
-                splits[row] = split
-            how += f"; dev was made from train by {layout.group or 'row'} with seed {seed}"
-    else:
-        splits = _made_splits(rows, place, layout, is_missing, seed)
-        how = f"made by {layout.group or 'row'} with seed {seed}"
-    texts = None if layout.text is None else [rows[row][place[layout.text]] for row in range(len(rows))]
+        refuse_case_twins(metadata, layout.group, source.values(layout.group))
+    splits, how = splits_of(source, seed)
     with tempfile.TemporaryDirectory() as temporary:
         _write_tables(Path(temporary), header, rows, splits)
-        draft = data_section(Path(temporary), layout, rows, place, is_missing)
-        table, extra, left_out = tried(draft)
+        table, extra, left_out = tried(data_section(Path(temporary), source))
         remarks += left_out + mapped(extra)
-        max_tokens = _max_tokens(texts or [])
+        max_tokens = _max_tokens([] if layout.text is None else source.column(layout.text))
         tokens = (
-            None if texts is None else min(max_tokens, _TOKENS_A_WORD * float(np.mean(_words(table.texts))))
+            min(max_tokens, _TOKENS_A_WORD * float(np.mean(_words(table.texts)))) if layout.text else None
         )
         encoders = fitting(len(table), tokens)
         first = FirstConfig(
@@ -177,38 +161,6 @@ def _rows(metadata: Path, encoding: str | None) -> tuple[list[str], list[list[st
         shown = ", ".join(map(str, numbers[:5]))
         remarks.append(f"left out: {counted(len(numbers), 'row')} with {cause}, number {shown}")
     return file.header, rows, file.said(GIVE_ENCODING), remarks
-
-
-def _made_splits(
-    rows: Sequence[Sequence[str]],
-    place: dict[str, int],
-    layout: Layout,
-    is_missing: Callable[[str], bool],
-    seed: int,
-    wanted: Sequence[Split] = SPLITS,
-) -> list[Split | None]:
-    """Splits by case; a row whose case is not known stands for itself."""
-    groups = [
-        f"row {number}" if layout.group is None or is_missing(cells[place[layout.group]])
-        else f"case {normal_form(cells[place[layout.group]])}"
-        for number, cells in enumerate(rows)
-    ]  # fmt: skip
-    labels = [_strata(cells, place, layout) for cells in rows]
-    shares = FRACTIONS[: len(wanted)]
-    fractions = [share / sum(shares) for share in shares]
-    return [
-        wanted[number] for number in assign_splits(labels, groups, fractions=fractions, seed=seed).tolist()
-    ]
-
-
-def _strata(cells: Sequence[str], place: dict[str, int], layout: Layout) -> tuple[str, ...]:
-    """What rows are spread by: the classes, and of a column with several in a cell how many it has."""
-    return tuple(
-        str(len(cells[place[label]].split(layout.separators[label])))
-        if label in layout.separators
-        else normal_form(cells[place[label]])
-        for label in layout.labels
-    )
 
 
 def _counted(splits: Sequence[Split | None]) -> str:
