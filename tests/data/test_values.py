@@ -16,14 +16,8 @@ from distune.data.fingerprint import table_fingerprint
 from distune.data.labels import JOINT, parts
 from distune.data.readers import values
 from distune.data.readers.raw_rows import RawExample
-from distune.data.readers.values import (
-    LONGEST_TEXT,
-    case_twins,
-    cell_parts,
-    interpreted,
-    normal_form,
-    sign_twins,
-)
+from distune.data.readers.spellings import case_twins, normal_form, sign_twins
+from distune.data.readers.values import LONGEST_TEXT, cell_parts, interpreted
 from distune.data.table import Split
 from distune.errors import DataError
 

@@ -15,7 +15,7 @@ from distune.config import Config, with_values
 from distune.data.pixels.images import in_bgr, located
 from distune.data.readers.csv_tables import csv_columns
 from distune.data.readers.problems import Fault, by_cause, by_example
-from distune.data.readers.values import one_spelling
+from distune.data.readers.spellings import one_spelling
 from distune.data.split import FRACTIONS, assign_splits
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from distune.confirmation.statistics.inference.intervals import Interval, of_class
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
-from distune.data.readers.values import normal_form
+from distune.data.readers.spellings import normal_form
 from distune.data.table import Task
 from distune.errors import DataError
 from distune.prediction.labelled import Labelled, label_columns_of

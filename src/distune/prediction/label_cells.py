@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from distune.config import DataConfig, TaskConfig
 from distune.data.labels import joined_columns, parts
-from distune.data.readers.values import cell_parts, mapped_label, normal_form
+from distune.data.readers.spellings import normal_form
+from distune.data.readers.values import cell_parts, mapped_label
 from distune.errors import DataError
 from distune.prediction.answers import as_cell
 from distune.prediction.table_columns import is_missing

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from distune.config import Config, DataConfig, TaskConfig, load_config, with_values
 from distune.data import read_table
+from distune.data.readers.spellings import normal_form
 from distune.data.readers.table_formats import LOST_LISTS, guesses
-from distune.data.readers.values import normal_form
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
 from distune.prediction.answers import label_separator, no_label

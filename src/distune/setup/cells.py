@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from distune.data.readers.values import normal_form
+from distune.data.readers.spellings import normal_form
 from distune.errors import UserError
 from distune.utils.text import listed, nearest_hint
 

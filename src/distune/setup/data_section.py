@@ -6,7 +6,7 @@ from pathlib import Path
 
 from distune.config import DataConfig
 from distune.data import Table, read_table
-from distune.data.readers.values import case_twins
+from distune.data.readers.spellings import case_twins
 from distune.errors import DataError
 from distune.setup.source_table import SourceTable
 from distune.utils.text import counted

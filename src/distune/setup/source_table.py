@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from distune.data.readers.values import normal_form
+from distune.data.readers.spellings import normal_form
 from distune.setup.columns import Layout
 
 

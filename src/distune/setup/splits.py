@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distune.data import SPLITS
-from distune.data.readers.values import normal_form
+from distune.data.readers.spellings import normal_form
 from distune.data.split import FRACTIONS, assign_splits
 from distune.data.table import Split
 from distune.setup.columns import split_of

@@ -1,9 +1,7 @@
-"""What cells mean: which are missing, and which spellings are one group or one label."""
+"""What cells mean: which are missing, and which group or label each of the others names."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
@@ -11,18 +9,11 @@ from dataclasses import replace
 from distune.config import DataConfig, TaskConfig
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
+from distune.data.readers.spellings import case_twins, normal_form, one_spelling, sign_twins
 from distune.utils.text import counted
 
 LONGEST_TEXT = 131_072
 """Characters of a text that are kept; no model reads a tenth of them."""
-_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
-_ZEROS_FIRST = re.compile(r"[+]?[0-9]{1,100}")
-_DECIMAL_COMMA = re.compile("(?<=[0-9]),(?=[0-9])")
-# Cyrillic and Greek letters, quotation marks, dashes and strokes beside those of a keyboard.
-_ALIKE = str.maketrans(
-    "АВЕЗКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧον‘’‚‛`´ʹʼ′“”„″‐‑‒–—―−⁄∕×",
-    "ABE3KMHOPCTYXIJSaeopcyxijsABEZHIKMNOPTYXov" + "'" * 9 + '"' * 4 + "-" * 7 + "//x",
-)
 _MAY_BE_NOTHING = (
     "na",
     "nat",
@@ -42,15 +33,6 @@ _MAY_BE_NOTHING = (
     "#value!",
     "#name?",
 )
-
-
-def normal_form(value: str) -> str:
-    """The form in which groups and labels are compared: Unicode NFC, trimmed, and `1.0` as `1`."""
-    if value.isalnum() and value.isascii():
-        return value
-    text = unicodedata.normalize("NFC", value).strip()
-    number = _WHOLE_NUMBER.fullmatch(text)
-    return number[1] if number else text
 
 
 def interpreted(
@@ -91,29 +73,8 @@ def interpreted(
     for own, group in zip(faults, joined, strict=True):
         _add(own, [group], twins, "group", GROUP_REMEDY)
     for task, name in enumerate(task_names):
-        settings = config.tasks.get(name, TaskConfig())
-        label_map = dict((config.label_map or {}).get(name, {}))
-        parts = [cell_parts(cell, settings) for cell in columns[task]]
-        found_labels = [part for own in parts for part in own]
-        notes += _unused(name, found_labels, label_map)
-        mapped = [mapped_label(label, label_map) for label in found_labels]
-        named, noted = one_spelling(mapped, f"label {name}")
-        named = _in_order(named, settings.order or ())
-        notes += [*noted, *_same_signs(f"label {name}", named)]
-        if settings.columns is None:
-            meant = {*label_map.values(), *([settings.negative] if settings.separator else [])}
-            notes += _doubtful(f"label {name}", "a class", named, meant)
-        of_train = [is_train for own, is_train in zip(parts, in_train, strict=True) for _ in own]
-        twins = case_twins(named, of_train, apart=set(label_map.values()))
-        remedy = (
-            f"give one: data.label_map: {{{name}: {{spelling: class}}}}; to keep both, map each to itself"
-        )
-        left = iter(named)
-        spelled = [[next(left) for _ in own] for own in parts]
-        for own, cell, found in zip(faults, columns[task], spelled, strict=True):
-            own += _contradictions(name, cell, found, settings)
-            _add(own, found, twins, f"label of task {name!r}", remedy)
-        columns[task] = [(settings.separator or "").join(own) for own in spelled]
+        columns[task], noted = _labels(name, columns[task], in_train, config, faults)
+        notes += noted
     long = sum(len(text) > LONGEST_TEXT for text in texts)
     if long:
         notes.append(f"text: {long} longer than {LONGEST_TEXT:,} characters, cut there")
@@ -128,6 +89,35 @@ def interpreted(
         )
     ]
     return changed, faults, notes
+
+
+def _labels(
+    name: str, cells: Sequence[str], in_train: Sequence[bool], config: DataConfig, faults: list[list[Fault]]
+) -> tuple[list[str], list[str]]:
+    """The cells of one label column as their classes are named, with a line for each way of understanding them.
+
+    What is wrong with a cell is added to the faults of its example.
+    """
+    settings = config.tasks.get(name, TaskConfig())
+    label_map = dict((config.label_map or {}).get(name, {}))
+    parts = [cell_parts(cell, settings) for cell in cells]
+    written = [part for own in parts for part in own]
+    notes = _unused(name, written, label_map)
+    named, noted = one_spelling([mapped_label(label, label_map) for label in written], f"label {name}")
+    named = _in_order(named, settings.order or ())
+    notes += [*noted, *_same_signs(f"label {name}", named)]
+    if settings.columns is None:
+        meant = {*label_map.values(), *([settings.negative] if settings.separator else [])}
+        notes += _doubtful(f"label {name}", "a class", named, meant)
+    of_train = [is_train for own, is_train in zip(parts, in_train, strict=True) for _ in own]
+    twins = case_twins(named, of_train, apart=set(label_map.values()))
+    remedy = f"give one: data.label_map: {{{name}: {{spelling: class}}}}; to keep both, map each to itself"
+    left = iter(named)
+    spelled = [[next(left) for _ in own] for own in parts]
+    for own, cell, found in zip(faults, cells, spelled, strict=True):
+        own += _contradictions(name, cell, found, settings)
+        _add(own, found, twins, f"label of task {name!r}", remedy)
+    return [(settings.separator or "").join(own) for own in spelled], notes
 
 
 def _has_columns(task: str, config: DataConfig) -> bool:
@@ -172,68 +162,6 @@ class _Missing:
                     f"written as a word {words}"
                 )
         return lines
-
-
-def one_spelling(values: Sequence[str], what: str) -> tuple[list[str], list[str]]:
-    """Writes values that have one normal form in one way: as they are where all agree, else in that form."""
-    spellings: dict[str, set[str]] = {}
-    for value in dict.fromkeys(values):
-        spellings.setdefault(normal_form(value), set()).add(value)
-    several = {form: found for form, found in spellings.items() if len(found) > 1}
-    if not several:
-        return list(values), []
-    change = {spelling: form for form, found in several.items() for spelling in found}
-    shown = "; ".join(
-        f"{', '.join(repr(spelling) for spelling in sorted(found))} as {form!r}"
-        for form, found in list(several.items())[:3]
-    )
-    more = f"; and {len(several) - 3} more" if len(several) > 3 else ""
-    return [change.get(value, value) for value in values], [
-        f"{what}: one in several spellings: {shown}{more}"
-    ]
-
-
-def _look(value: str) -> str:
-    """What is left of a value without case, space, invisible characters, letter forms and leading zeros."""
-    if value.isascii() and value.isprintable():
-        text = " ".join(value.split()).casefold()
-    else:
-        seen = (sign for sign in unicodedata.normalize("NFKC", value) if unicodedata.category(sign) != "Cf")
-        text = " ".join("".join(seen).split()).casefold()
-    return str(int(text)) if _ZEROS_FIRST.fullmatch(text) else text
-
-
-def case_twins(
-    values: Sequence[str], weighty: Sequence[bool] | None = None, apart: Set[str] = frozenset()
-) -> Mapping[str, str]:
-    """For each value that looks like a more frequent one, such as `ct` beside `CT` or `07` beside `7`, that other one.
-
-    Args:
-        values: one an example.
-        weighty: examples that count before the others, such as those of train; None takes all.
-        apart: values that are meant as they are.
-    """
-    folded: dict[str, list[str]] = {}
-    for value in dict.fromkeys(values):
-        if value and value not in apart:
-            folded.setdefault(_look(value), []).append(value)
-    if all(len(same) == 1 for same in folded.values()):
-        return {}
-    times = Counter(zip(values, [True] * len(values) if weighty is None else weighty, strict=True))
-    twins: dict[str, str] = {}
-    for same in folded.values():
-        first, *others = sorted(same, key=lambda value: (-times[value, True], -times[value, False]))
-        twins |= dict.fromkeys(others, first)
-    return twins
-
-
-def sign_twins(values: Iterable[str]) -> list[tuple[str, ...]]:
-    """Values that differ in signs that look alike alone, such as two apostrophes: they may be one, and may be two."""
-    by_look: dict[str, list[str]] = {}
-    for value in dict.fromkeys(values):
-        by_look.setdefault(_look(_DECIMAL_COMMA.sub(".", value.translate(_ALIKE))), []).append(value)
-    several = [same for same in by_look.values() if len(same) > 1]
-    return [tuple(same) for same in several if len({_look(value) for value in same}) > 1]
 
 
 def _same_signs(what: str, values: Iterable[str]) -> list[str]:

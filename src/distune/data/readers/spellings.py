@@ -1,0 +1,88 @@
+"""Which spellings are one group or one label, and which only look like one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+
+_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
+_ZEROS_FIRST = re.compile(r"[+]?[0-9]{1,100}")
+_DECIMAL_COMMA = re.compile("(?<=[0-9]),(?=[0-9])")
+# Cyrillic and Greek letters, quotation marks, dashes and strokes beside those of a keyboard.
+_ALIKE = str.maketrans(
+    "АВЕЗКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧον‘’‚‛`´ʹʼ′“”„″‐‑‒–—―−⁄∕×",
+    "ABE3KMHOPCTYXIJSaeopcyxijsABEZHIKMNOPTYXov" + "'" * 9 + '"' * 4 + "-" * 7 + "//x",
+)
+
+
+def normal_form(value: str) -> str:
+    """The form in which groups and labels are compared: Unicode NFC, trimmed, and `1.0` as `1`."""
+    if value.isalnum() and value.isascii():
+        return value
+    text = unicodedata.normalize("NFC", value).strip()
+    number = _WHOLE_NUMBER.fullmatch(text)
+    return number[1] if number else text
+
+
+def one_spelling(values: Sequence[str], what: str) -> tuple[list[str], list[str]]:
+    """Writes values that have one normal form in one way: as they are where all agree, else in that form."""
+    spellings: dict[str, set[str]] = {}
+    for value in dict.fromkeys(values):
+        spellings.setdefault(normal_form(value), set()).add(value)
+    several = {form: found for form, found in spellings.items() if len(found) > 1}
+    if not several:
+        return list(values), []
+    change = {spelling: form for form, found in several.items() for spelling in found}
+    shown = "; ".join(
+        f"{', '.join(repr(spelling) for spelling in sorted(found))} as {form!r}"
+        for form, found in list(several.items())[:3]
+    )
+    more = f"; and {len(several) - 3} more" if len(several) > 3 else ""
+    return [change.get(value, value) for value in values], [
+        f"{what}: one in several spellings: {shown}{more}"
+    ]
+
+
+def _look(value: str) -> str:
+    """What is left of a value without case, space, invisible characters, letter forms and leading zeros."""
+    if value.isascii() and value.isprintable():
+        text = " ".join(value.split()).casefold()
+    else:
+        seen = (sign for sign in unicodedata.normalize("NFKC", value) if unicodedata.category(sign) != "Cf")
+        text = " ".join("".join(seen).split()).casefold()
+    return str(int(text)) if _ZEROS_FIRST.fullmatch(text) else text
+
+
+def case_twins(
+    values: Sequence[str], weighty: Sequence[bool] | None = None, apart: Set[str] = frozenset()
+) -> Mapping[str, str]:
+    """For each value that looks like a more frequent one, such as `ct` beside `CT` or `07` beside `7`, that other one.
+
+    Args:
+        values: one an example.
+        weighty: examples that count before the others, such as those of train; None takes all.
+        apart: values that are meant as they are.
+    """
+    folded: dict[str, list[str]] = {}
+    for value in dict.fromkeys(values):
+        if value and value not in apart:
+            folded.setdefault(_look(value), []).append(value)
+    if all(len(same) == 1 for same in folded.values()):
+        return {}
+    times = Counter(zip(values, [True] * len(values) if weighty is None else weighty, strict=True))
+    twins: dict[str, str] = {}
+    for same in folded.values():
+        first, *others = sorted(same, key=lambda value: (-times[value, True], -times[value, False]))
+        twins |= dict.fromkeys(others, first)
+    return twins
+
+
+def sign_twins(values: Iterable[str]) -> list[tuple[str, ...]]:
+    """Values that differ in signs that look alike alone, such as two apostrophes: they may be one, and may be two."""
+    by_look: dict[str, list[str]] = {}
+    for value in dict.fromkeys(values):
+        by_look.setdefault(_look(_DECIMAL_COMMA.sub(".", value.translate(_ALIKE))), []).append(value)
+    several = [same for same in by_look.values() if len(same) > 1]
+    return [tuple(same) for same in several if len({_look(value) for value in same}) > 1]
