@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,17 @@ def test_rows_are_predicted_in_their_order(
         np.testing.assert_allclose(side[place], first.softmax(-1)[0].numpy(), atol=1e-5)
         np.testing.assert_allclose(signs[place], second.sigmoid()[0].numpy(), atol=1e-5)
     assert len({tuple(row) for row in signs.tolist()}) == 5
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_scores_in_bf16_are_those_of_the_written_digits(
+    model: Classifier, inputs: ModelInputs, bf16: bool
+) -> None:
+    side, signs = predict(model, inputs, ROWS, replace(CPU, bf16=bf16))
+    for answers in (side, signs):
+        assert answers.dtype == np.float32
+        written = np.array([[float(f"{p:.6f}") for p in row] for row in answers], np.float32)
+        assert (answers == written).all() == bf16
 
 
 @pytest.mark.parametrize("compute", [CPU, SMALL_IN_BF16])

@@ -19,6 +19,7 @@ from distune.models.classifier import Classifier
 from distune.models.outputs import ModelOutput
 from distune.store import Entry
 from distune.training.devices import Compute
+from distune.training.files.prediction_files import DIGITS
 
 FEATURES = ("image_feature", "text_feature")
 MAP = "image_map"
@@ -123,7 +124,11 @@ EVALUATION_BATCH = 64
 def predict(
     model: Classifier, inputs: ModelInputs, rows: NDArray[np.int64], compute: Compute
 ) -> list[NDArray[np.float32]]:
-    """Class probabilities of the given rows, in their order: one array (rows, classes) a task."""
+    """Class probabilities of the given rows, in their order: one array (rows, classes) a task.
+
+    Logits in bf16 are so coarse that many examples tie; the last bits of their softmax in fp32 would order them by
+    chance, so these are rounded to the digits that are written, and every score is that of the file.
+    """
     model.eval()
     compute = compute.for_model(model)
     position = np.empty(len(inputs), np.int64)
@@ -138,4 +143,5 @@ def predict(
         order.append(position[batch.host_rows.numpy()])
     back = np.argsort(np.concatenate(order))
     # Read from the device once: until here the host only gave orders.
-    return [torch.cat(task).cpu().numpy()[back] for task in zip(*found, strict=True)]
+    gathered = [torch.cat(task).cpu().numpy()[back] for task in zip(*found, strict=True)]
+    return [task.round(DIGITS) for task in gathered] if compute.bf16 else gathered

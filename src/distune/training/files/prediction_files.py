@@ -20,6 +20,8 @@ from distune.training.scoring.missing_modalities import kinds_of_input
 from distune.utils.files.atomic import replacing
 from distune.utils.text import inert
 
+DIGITS = 6
+"""Decimals of a probability in the files."""
 REMEDY = "Delete the folder and run the command that made it again."
 
 
@@ -96,7 +98,7 @@ def write_predictions(
 
     A true class that is not known is left empty.
 
-    The image's path is relative to the data root; probabilities have six digits. The predicted class is that of the
+    The image's path is relative to the data root; probabilities have six decimals. The predicted class is that of the
     whole probabilities, the first of equal ones. The image and the text are for people: a cell that a spreadsheet would
     take for a formula begins with an apostrophe; ids, groups and classes stand as they are, since programs read them.
 
@@ -119,7 +121,7 @@ def write_predictions(
         for position, row in enumerate(rows):
             truth = [_label(task, table.labels[row, column]) for column, task in enumerate(tasks)]
             chosen = [task.classes[int(p[position].argmax())] for task, p in zip(tasks, answers, strict=True)]
-            shown = [f"{p:.6f}" for task in answers for p in task[position]]
+            shown = [f"{p:.{DIGITS}f}" for task in answers for p in task[position]]
             about = (inert(_relative_image(table, row)), inert(table.texts[row]))
             writer.writerow([table.ids[row], table.groups[row], *truth, *chosen, *shown, *about])
 
