@@ -15,6 +15,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
+@pytest.mark.slow
 def test_export_then_predict_with_the_bundle(
     tiny_config: Callable[..., Config],
     demo_root: Path,

@@ -57,6 +57,7 @@ def test_small_blocks_give_the_same_pairs(monkeypatch: pytest.MonkeyPatch) -> No
     assert whole.tolist() == brute_force(hashes, first, second, 1)
 
 
+@pytest.mark.slow
 def test_few_of_the_pairs_of_a_hundred_thousand_hashes_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     hashes = random.integers(0, 2**63, size=100_000, dtype=np.uint64)

@@ -62,6 +62,7 @@ def of_dev(table: Table) -> tuple[list[str], list[str]]:
     return [table.images[row] for row in rows], [table.texts[row] for row in rows]
 
 
+@pytest.mark.slow
 def test_what_a_bundle_would_not_look_at_is_refused(bundle: Path) -> None:
     for name, ignored in (("device", "cuda:0"), ("storage", "sqlite:///s.db")):
         with pytest.raises(UserError, match=f"^{name}: "):

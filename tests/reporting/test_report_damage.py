@@ -299,6 +299,7 @@ def test_figures_do_not_depend_on_the_users_settings(few: StudyRecord) -> None:
     assert found.stdout == "nonsense\n"
 
 
+@pytest.mark.slow
 def test_a_backend_that_was_chosen_before_stays() -> None:
     chosen = "import matplotlib as m; m.use('svg'); import distune.reporting.figures; print(m.get_backend())"
     found = subprocess.run(

@@ -52,6 +52,7 @@ def test_a_report_states_what_is_on_record(
     assert_on_record(kind, f"{stated}\n# Elements of the page\n{tags}\n")
 
 
+@pytest.mark.slow
 def test_a_whole_report_with_its_figures_and_its_checklist_states_what_is_on_record(
     written: Path, findings: Findings
 ) -> None:

@@ -88,6 +88,7 @@ def test_gains_are_drawn_with_their_intervals() -> None:
     assert "var(--blue, #0b6bb4)" in drawn.svg and "<!--" not in drawn.svg
 
 
+@pytest.mark.slow
 def test_the_ring_of_the_best_trial_lies_around_its_dot(findings: Findings) -> None:
     """Choices and whole numbers stay where they are: nothing is moved aside."""
     with look():

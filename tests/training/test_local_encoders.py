@@ -84,6 +84,7 @@ def test_what_the_headers_of_an_encoders_files_say_is_checked_without_its_weight
         inspect_encoder(config, "text", None)
 
 
+@pytest.mark.slow
 def test_a_run_is_not_read_with_other_files_of_its_encoder_than_it_was_trained_with(
     tiny_config: MakeConfig, texts: Path, tmp_path: Path
 ) -> None:

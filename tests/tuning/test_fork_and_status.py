@@ -49,6 +49,7 @@ def forked(folder, old, settings):
     return fork(old, open_storage(f"sqlite:///{folder}/new.db"), "new", settings)
 
 
+@pytest.mark.slow
 def test_a_fork_with_a_narrower_range_copies_the_trials_inside(tmp_path):
     old = old_study(tmp_path)
     alpha = SearchParameter(type="float", low=0.5, high=1.5)
@@ -210,6 +211,7 @@ def test_a_folder_whose_database_is_elsewhere_is_named_as_such(tmp_path):
         database_file(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_a_copy(tmp_path):
     settings = settings_of()
     study = sqlite_study(tmp_path, settings, "some")

@@ -255,6 +255,7 @@ def undisturbed(tmp_path_factory):
         return folder, tune(request(folder, n_trials=16, sampler="random"))
 
 
+@pytest.mark.slow
 def test_a_staged_study_from_a_config_to_its_files(undisturbed):
     folder, result = undisturbed
     teachers, students = check(folder)
@@ -332,6 +333,7 @@ def test_an_interrupted_study_resumes_with_the_same_points(undisturbed, tmp_path
         assert [(t.params, t.value) for t in found.trials] == [(t.params, t.value) for t in expected.trials]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_more_trials_later_are_students_of_the_same_teachers(tmp_path):
     tune(request(tmp_path, n_trials=6, study_name=None))
@@ -361,6 +363,7 @@ def test_teachers_that_all_fail_end_the_study_with_their_failure(tmp_path):
     assert studies_in(tmp_path)[1].trials == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_another_strategy_or_another_teacher_s_space_is_another_question(tmp_path):
     tune(request(tmp_path, n_trials=6))
@@ -395,6 +398,7 @@ def test_two_coordinators_share_both_stages(tmp_path):
         assert len(study.get_trials(states=FINISHED)) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_prune_teacher_is_switched_on_by_the_request(tmp_path):
     entries = {"teacher_lr": {"type": "float", "low": 1e-6, "high": 1e-2, "log": True}}

@@ -91,6 +91,7 @@ def test_a_trial_that_ran_with_smaller_parts_keeps_them_in_the_best_config(tmp_p
     assert as_dict(config)["teacher"] == as_dict(settings.base)["teacher"]
 
 
+@pytest.mark.slow
 def test_coordinators_that_end_together_write_whole_files(tmp_path):
     settings = settings_of()
     study = memory_study(settings)

@@ -94,6 +94,7 @@ def test_after_a_restart_of_the_machine_the_same_command_resumes(tmp_path, caplo
     assert caplog.text == "", "it has its trials: there is nothing to resume"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_path):
     tune(request(tmp_path, study_name="study"))
@@ -110,6 +111,7 @@ def test_an_existing_study_on_another_question_is_refused_and_can_be_forked(tmp_
         tune(request(tmp_path, fork="x"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_a_study_keeps_its_sampler_unless_asked_otherwise(tmp_path):
     tune(request(tmp_path, study_name="study", sampler="random", pruner="none", n_trials=1))
@@ -337,6 +339,7 @@ def test_the_epochs_of_a_trial_are_those_of_the_section(tmp_path):
     assert (best.student.epochs, best.teacher.epochs) == (2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_a_study_whose_sampler_is_gone_names_the_others(tmp_path):
     tune(request(tmp_path, study_name="study", n_trials=1))

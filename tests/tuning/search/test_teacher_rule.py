@@ -72,6 +72,7 @@ def study_of(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_weak_teacher_ends_its_trial_before_the_student_trains(study_of, tmp_path):
     study = study_of(with_teachers([0.1, 0.2, 0.3, 0.4, 0.5, 0.2, 0.6]), n_trials=7)
     assert states(study) == {"COMPLETE": 6, "PRUNED": 1}

@@ -134,6 +134,7 @@ def test_values_that_nothing_reads_are_named(
     assert sorted(line.partition(" has no effect")[0] for line in found) == inert
 
 
+@pytest.mark.slow
 def test_a_new_study_is_refused_and_one_from_before_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
