@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from distune.cli import run_command
 from distune.cli.error_handling import INTERRUPTED, one_message
+from distune.cli.output import outlive_terminal
 from distune.cli.signals import EndByException, end_at_once
 from distune.tuning.coordinator.interrupts import PATIENCE_SECONDS, interrupts
 from distune.utils.files.atomic import replacing
@@ -184,3 +186,18 @@ def test_an_interrupt_waits_for_no_item_that_is_not_begun() -> None:
     with pytest.raises(KeyboardInterrupt), progress_to(stopped):
         list(threaded(work, range(1000), threads=1, step="decoding"))
     assert len(begun) < 100
+
+
+def test_a_command_outlives_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that a shell disowned: no signal ends it, and what it would show is lost."""
+    master, slave = os.openpty()
+    with os.fdopen(slave, "w") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        patch.setattr(sys, "stderr", io.StringIO())
+        outlive_terminal()
+        print("seen")
+        assert os.read(master, 100) == b"seen\r\n"
+        os.close(master)
+        for _ in range(2):
+            print("unseen")
+            sys.stdout.flush()

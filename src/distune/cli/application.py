@@ -31,7 +31,7 @@ from distune.cli.commands import (
     tune,
 )
 from distune.cli.error_handling import TerminalFormatter, one_message
-from distune.cli.output import open_closed_streams, say
+from distune.cli.output import open_closed_streams, outlive_terminal, say
 from distune.cli.plugin_option import takes_plugins
 from distune.plugins import loaded_plugins
 from distune.utils.progress import ProgressLines, progress_to
@@ -90,6 +90,7 @@ for each in (app, data.app, encoders.app, cache.app):
 def run_application(*command: str) -> None:
     """Runs a command with the arguments of this process, see `distune.cli.run_command`."""
     open_closed_streams()
+    outlive_terminal()
     sys.meta_path.insert(0, RoomForLibraries())
     for name, value in WAITING.items():
         os.environ.setdefault(name, value)

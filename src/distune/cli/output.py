@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
 from distune.utils.text import LONGEST_MESSAGE, terminal_line, terminal_message
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 def open_closed_streams() -> None:
@@ -26,6 +32,29 @@ def open_closed_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0)
     sys.stdout = sys.stdout or os.fdopen(1, "w")
     sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
+class Terminal(io.FileIO):
+    """A terminal that may be closed while a command works that was told to go on: what comes then, nobody sees."""
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Shows text; the null device takes the place of a terminal that is gone."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return super().write(data)
+
+
+def outlive_terminal() -> None:
+    """Lets a command go on whose terminal is closed, where no signal has ended it, as in a shell that disowned it."""
+    for name in ("stdout", "stderr"):
+        if (stream := getattr(sys, name)).isatty():
+            shown = io.BufferedWriter(Terminal(stream.fileno(), "w", closefd=False))
+            as_before = {"encoding": stream.encoding, "errors": stream.errors, "line_buffering": True}
+            setattr(sys, name, io.TextIOWrapper(shown, **as_before))
 
 
 def say(text: str = "", *, err: bool = False) -> None:

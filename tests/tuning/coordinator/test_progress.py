@@ -4,6 +4,7 @@ import io
 import logging
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -77,6 +78,19 @@ def test_the_log_file_has_everything_and_is_let_go(tmp_path):
     with log_file(path):
         logger.warning("again")
     assert "trial 7" in path.read_text() and "WARNING again" in path.read_text()
+
+
+def test_a_log_file_that_the_disk_has_no_room_for_ends_nothing(tmp_path, caplog, capsys):
+    path, logger = tmp_path / "study.log", logging.getLogger("distune.tuning.anything")
+    with log_file(path):
+        (file,) = (each for each in logging.getLogger("distune").handlers if hasattr(each, "stream"))
+        file.stream.close()
+        file.stream = Path("/dev/full").open("w")  # noqa: SIM115 # the handler closes it
+        for number in range(3):
+            logger.info("trial %d: complete", number)
+    assert capsys.readouterr().err == ""
+    (said,) = (record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING)
+    assert str(path) in said and "No space left" in said
 
 
 def test_a_coordinator_shows_what_its_active_trial_is_at_between_epochs(tmp_path):

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from distune.utils.files.paths import check_appendable
 from distune.utils.text import terminal_line
 
 PLAIN_SECONDS = 30.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def log_file(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     check_appendable(path)
     logger = logging.getLogger("distune")
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = _LogFile(path, encoding="utf-8")
     file.setLevel(logging.INFO)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level, heard, propagates = logger.level, logger.getEffectiveLevel(), logger.propagate
@@ -148,6 +149,26 @@ def log_file(path: Path) -> Iterator[None]:
         for handler in handlers:
             logger.removeHandler(handler)
         file.close()
+
+
+class _LogFile(logging.FileHandler):
+    """Takes lines as far as the disk does; what it does not take ends no study, and is said once."""
+
+    _is_said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Called where a line could not be written, which is in the buffer for the next time."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._is_said:
+            self._is_said = True
+            _log.warning("%s misses lines: %s", self.baseFilename, error.strerror)
+
+    def close(self) -> None:
+        """Closes the file, with or without what is in the buffer."""
+        with suppress(OSError):
+            super().close()
 
 
 class _Parents(logging.Handler):
