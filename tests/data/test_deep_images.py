@@ -287,6 +287,31 @@ def test_a_deep_tiff_whose_zero_is_white_is_shown_as_no_negative(tmp_path: Path)
     assert reading_rule(negative, PixelRules()) != reading_rule(content, PixelRules())
 
 
+@pytest.mark.parametrize(("mark", "shown"), [(2, 100), (1, 200), (0, 100)])
+def test_the_opacity_of_a_colour_tiff_counts_once(tmp_path: Path, mark: int, shown: int) -> None:
+    """2: OpenCV multiplies bytes itself; 1: the file holds products; 0: the file does not say what the fourth is."""
+    pixels = np.full((2, 2, 4), (200, 200, 200, 128), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.tif")
+    said = [struct.pack("<HHIHH", 338, 3, 1, value, 0) for value in (2, mark)]
+    content = (tmp_path / "a.tif").read_bytes().replace(*said)
+    (tmp_path / "a.tif").write_bytes(content)
+    assert (read_pixels(tmp_path / "a.tif") == shown).all()
+    assert bool(reading_rule(content, PixelRules())) == (mark > 0)
+    pixels[..., 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.tif")
+    assert (
+        reading_rule((tmp_path / "a.tif").read_bytes(), PixelRules()) == ""
+    )  # what was computed of it holds
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_deep_colours_that_pillow_halves_are_refused(tmp_path: Path, name: str) -> None:
+    colours = np.full((2, 2, 3), (0, 1, 60_000), np.uint16)
+    (deep_png if name == "a.png" else deep_tiff)(tmp_path / name, colours)
+    with Image.open(tmp_path / name) as opened, pytest.raises(UserError, match="16 bits"):
+        array_of(opened)
+
+
 @pytest.mark.parametrize("name", ["transparent.png", "big_endian.tif"])
 def test_a_picture_of_an_odd_mode_is_what_its_file_is(tmp_path: Path, name: str) -> None:
     grey = np.linspace(0, 60_000, 64).reshape(8, 8)

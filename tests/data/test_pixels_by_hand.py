@@ -17,6 +17,7 @@ from PIL import Image
 
 from distune.data.audit.files import FileForm, file_forms
 from distune.data.pixels import decoder_messages
+from distune.data.pixels.alpha_tiff import grey_and_opacity
 from distune.data.pixels.decoder_messages import _is_padding, _Stream
 from distune.data.pixels.dicom import (
     DicomHeader,
@@ -26,8 +27,7 @@ from distune.data.pixels.dicom import (
     _shown,
     dicom_header_of,
 )
-from distune.data.pixels.grey_alpha_tiff import grey_and_opacity
-from distune.data.pixels.image_size import size_of
+from distune.data.pixels.image_size import has_more, size_of
 from distune.data.pixels.images import (
     LIGHT,
     ROTATION_DEGREES,
@@ -48,7 +48,7 @@ from distune.data.pixels.images import (
 from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit, scaled, windowed
 from distune.data.pixels.orientation import orientation, tiff_value, turned
 from distune.data.pixels.tiff_damage import _check_deflated
-from distune.data.readers.checks import _has_more, checked_images
+from distune.data.readers.checks import checked_images
 from distune.errors import UserError
 
 
@@ -538,9 +538,9 @@ def test_what_follows_the_first_picture_may_be_damaged(error: Exception, is_rais
     opened: Any = Opened()
     if is_raised:
         with pytest.raises(MemoryError):
-            _has_more(opened)
+            has_more(opened)
     else:
-        assert _has_more(opened) is False
+        assert has_more(opened) is False
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from distune.config import DataConfig
 from distune.data import read_table
+from distune.data.pixels.image_size import holds_several
 from distune.errors import DataError
 
 from .conftest import write_csv, write_png
@@ -187,6 +190,18 @@ def test_files_of_several_pictures_are_counted_in_a_note(wound: Path, form: str)
         pictures[0].save(wound / f"photos/{number}.png", form, save_all=True, append_images=pictures[1:])
     (note,) = read_table(DataConfig(reader="wound", root=wound), 0).notes
     assert note.startswith("image: 2 files hold several pictures") and "'photos/1.png'" in note
+    assert [holds_several(str(wound / f"photos/{number}.png")) for number in range(4)] == [False, True] * 2
+
+
+def test_a_window_that_no_image_is_deep_enough_for_is_noted(wound: Path) -> None:
+    def notes(**section: Any) -> tuple[str, ...]:
+        return read_table(DataConfig(reader="wound", root=wound, **section), 0).notes
+
+    assert notes(percentiles=(0.5, 99.5)) == ()
+    (note,) = notes(window=(40.0, 400.0), percentiles=(1.0, 99.0))
+    assert note.startswith("data.window and data.percentiles: without effect")
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(wound / "photos/1.png")
+    assert notes(window=(40.0, 400.0)) == ()
 
 
 @pytest.mark.parametrize("path", ["x" * 5000, "photos/" + "x" * 5000 + ".png", "../" * 3000 + "a.png"])

@@ -17,6 +17,7 @@ from distune.utils.text import one_line
 
 PICTURE_MODES = ("L", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Modes of Pillow whose arrays are what they look like; the others are converted."""
+_SHALLOW_COLOUR = ("RGB", "RGBA", "LA", "RGBX")
 
 
 def encoder_pixels(
@@ -63,10 +64,12 @@ def array_of(picture: Any) -> NDArray[Any]:
     """The values of a Pillow image, turned as its camera says, as those of a file would be.
 
     Raises:
-        UserError: the file behind it is damaged.
+        UserError: the file behind it is damaged, or holds more than the picture.
     """
     from PIL import ImageOps
 
+    if picture.mode in _SHALLOW_COLOUR and any(";16" in str(part) for part in getattr(picture, "tile", ())):
+        raise UserError("colours of 16 bits, of which Pillow keeps 8; give the path of the file, or an array")
     try:
         picture.load()  # which turns most of the TIFF files, and says so
         picture = ImageOps.exif_transpose(picture)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.pixels.image_size import holds_several
+from distune.data.pixels.images import located
 from distune.data.ragged import Ragged, ragged
 from distune.errors import UserError
 from distune.prediction.example_pixels import encoder_pixels
@@ -26,6 +29,7 @@ class Inputs:
     Attributes:
         problems: reason by row.
         answered: rows in the order in which they were read.
+        several: image files of those that hold more pictures than the one that is read.
     """
 
     def __init__(self, examples: Sequence[Example], model: Model, *, takes_nothing: bool = False):
@@ -37,6 +41,7 @@ class Inputs:
         )
         self.problems = {row: problem for row, problem in found if problem}
         self.answered: list[int] = []
+        self.several: list[str] = []
         self._ids: dict[int, list[int]] = {}
 
     def order(self) -> list[int]:
@@ -78,10 +83,11 @@ class Inputs:
             size = self._model.image_size
             return np.zeros((3, size, size), np.uint8)  # not read
         try:
-            model = self._model
-            return encoder_pixels(
-                self._examples[row].image, model.image_size, model.rules, model.max_megapixels
-            )
+            model, image = self._model, self._examples[row].image
+            pixels = encoder_pixels(image, model.image_size, model.rules, model.max_megapixels)
+            if isinstance(image, str | Path) and located(image)[1] is None and holds_several(str(image)):
+                self.several.append(str(image))
+            return pixels
         except UserError as error:
             return str(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.pixels.image_size import several_pictures
 from distune.data.table import Task
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, joined
@@ -22,6 +24,7 @@ from distune.training.scoring.temperature_scaling import calibrated
 from distune.utils.arguments import check_argument, check_callable, check_path, check_text
 from distune.utils.files.paths import check_appendable
 
+_log = logging.getLogger(__name__)
 OnProgress = Callable[[int, int], None]
 """Called with the number of examples that are done, and of all."""
 
@@ -233,6 +236,8 @@ class Predictor:
                     part.append(found)
             left = len(order) - start - len(batch)
             on_progress(len(examples) - left, len(examples))
+        if inputs.several:
+            _log.warning("%s", several_pictures(sorted(inputs.several)))
         rows = np.array(inputs.answered, np.int64)
         back = np.argsort(rows)
         probabilities = [

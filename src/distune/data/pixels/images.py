@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.data.pixels.alpha_tiff import grey_and_opacity, has_grey_and_opacity, is_over_black
 from distune.data.pixels.decoder_messages import check_decoded
 from distune.data.pixels.dicom import SUFFIXES, is_dicom, read_dicom
-from distune.data.pixels.grey_alpha_tiff import grey_and_opacity, has_grey_and_opacity
 from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit
 from distune.data.pixels.orientation import PNG_SIGNATURE, UPRIGHT, orientation, tiff_value, turned
 from distune.data.pixels.tiff_damage import check_tiff
@@ -206,7 +206,7 @@ def pixels_of(
         raise UserError(f"not an image that can be decoded: {error.err}") from None
     if pixels is None:
         raise UserError("damaged, or not an image that can be decoded (PNG, JPEG, WebP, TIFF, BMP, DICOM)")
-    shown = eight_bit(pixels, rules)
+    shown = eight_bit(pixels[..., :3] if is_over_black(content) else pixels, rules)
     return turned(255 - shown if _is_deep_negative(content) else shown, orientation(content))
 
 
@@ -240,12 +240,20 @@ def reading_rule(content: bytes, rules: PixelRules, frame: int | None = None) ->
 
     It belongs to the keys of whatever is computed from the pixels.
     """
+    if is_over_black(content) and _is_translucent(content):  # before, the opacity was counted twice
+        return f"pixels-4|{rules.window}|{rules.percentiles}"
     # Until version 2 the opacity of these was not read, and those were shown as negatives.
     if has_grey_and_opacity(content) or _is_deep_negative(content):
         return f"pixels-3|{rules.window}|{rules.percentiles}"
     if not (is_deep(content) or orientation(content) != UPRIGHT):
         return ""
     return f"pixels-2|{rules.window}|{rules.percentiles}|{frame}"
+
+
+def _is_translucent(content: bytes) -> bool:
+    """Whether a colour TIFF with opacity has a pixel that is not opaque."""
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    return pixels is not None and bool((pixels[..., 3] < np.iinfo(pixels.dtype).max).any())
 
 
 def is_deep(content: bytes) -> bool:

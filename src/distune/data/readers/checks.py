@@ -12,7 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from distune.config import TaskConfig
 from distune.data.labels import PLAIN, parts
 from distune.data.pixels.dicom import dicom_header_in
-from distune.data.pixels.images import located, pixels_of
+from distune.data.pixels.image_size import has_more
+from distune.data.pixels.images import is_deep, located, pixels_of
 from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
@@ -111,10 +112,11 @@ def label_problems(
 
 
 class CheckedImage(NamedTuple):
-    """Why an image file is unusable, or None; and whether it holds more pictures than the one that is read."""
+    """Why an image file is unusable, or None; whether it holds more pictures than the one read, and deep values."""
 
     problem: Fault | None
     is_one_of_several: bool = False
+    is_deep: bool = False
 
 
 def image_problems(
@@ -147,7 +149,7 @@ def _checked_image(image: str, max_megapixels: float, rules: PixelRules) -> Chec
     path = Path(name)
     try:
         with path.open("rb") as file:
-            width, height, has_more = _header(file, name)
+            width, height, more = _header(file, name)
             if width * height > max_megapixels * 1e6:
                 limit_name = f"image is larger than data.max_image_megapixels {max_megapixels:g}"
                 return CheckedImage(Fault(limit_name, f"{width} x {height} pixels"))
@@ -170,7 +172,7 @@ def _checked_image(image: str, max_megapixels: float, rules: PixelRules) -> Chec
         pixels_of(content, rules, frame, suffix=path.suffix)
     except UserError as error:
         return CheckedImage(Fault("image cannot be decoded", str(error)))
-    return CheckedImage(None, is_one_of_several=has_more and frame is None)
+    return CheckedImage(None, is_one_of_several=more and frame is None, is_deep=is_deep(content))
 
 
 def _header(file: BinaryIO, path: str) -> tuple[int, int, bool]:
@@ -179,17 +181,7 @@ def _header(file: BinaryIO, path: str) -> tuple[int, int, bool]:
         return header.width, header.height, header.frames > 1
     file.seek(0)
     with Image.open(file) as opened:
-        return *opened.size, _has_more(opened)
-
-
-def _has_more(opened: Image.Image) -> bool:
-    """Whether a file is animated or has pages; the previews that cameras add to a JPEG are no pictures of their own."""
-    try:
-        return opened.format != "MPO" and bool(getattr(opened, "is_animated", False))
-    except Exception as error:  # what follows the first picture is damaged
-        if is_of_the_machine(error):
-            raise
-        return False
+        return *opened.size, has_more(opened)
 
 
 def split_problems(

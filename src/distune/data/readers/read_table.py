@@ -13,7 +13,8 @@ from distune.config import DataConfig, FoldConfig, TaskConfig
 from distune.data.demo.demo import read_demo
 from distune.data.folds import with_fold
 from distune.data.labels import PLAIN, encoded_label, parts, task_of
-from distune.data.pixels.intensity import PixelRules
+from distune.data.pixels.image_size import several_pictures
+from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.readers.checks import (
     checked_images,
     label_problems,
@@ -30,7 +31,7 @@ from distune.data.unlabelled import keep_labels, leak_problems, left_out, set_ap
 from distune.errors import DataError
 from distune.utils.arguments import check_argument
 from distune.utils.files.paths import locale_hint
-from distune.utils.text import counted, listed, nearest_hint
+from distune.utils.text import nearest_hint
 
 
 def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> Table:
@@ -190,12 +191,15 @@ def _check_images(
             faults[row].append(replace(image.problem, detail=f"{name!r} {image.problem.detail}".strip()))
         elif image.is_one_of_several:
             several.append(name)
-    if not several:
-        return []
-    return [
-        f"image: {counted(len(several), 'file holds', 'files hold')} several pictures, of which the first (of DICOM "
-        f"the middle one) is read, such as {listed(several[:1])}"
+    notes = [several_pictures(several)] if several else []
+    idle = [
+        f"data.{name}"
+        for name in ("window", "percentiles")
+        if getattr(config, name) != getattr(DEFAULT, name)
     ]
+    if idle and checked and not any(image.is_deep for image in checked):
+        notes.append(f"{' and '.join(idle)}: without effect, as no image has more than 8 bits")
+    return notes
 
 
 def _table(

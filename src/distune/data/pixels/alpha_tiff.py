@@ -1,4 +1,4 @@
-"""TIFF files of grey and opacity, of which OpenCV keeps the upper 8 bits of the grey alone."""
+"""TIFF files with opacity: of grey, of which OpenCV keeps 8 bits alone; of colour, which it multiplies itself."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from distune.data.pixels.orientation import ORIENTATION, UPRIGHT, tiff_value, tu
 from distune.errors import UserError
 
 _WIDTH, _BITS, _SAMPLES, _PLANES, _PREDICTOR, _TILE_WIDTH, _EXTRA = 256, 258, 277, 284, 317, 322, 338
+_ASSOCIATED, _UNASSOCIATED = 1, 2
+"""What stands in `_EXTRA`: opacity that the colours are multiplied with already, and opacity that they are not."""
 _UNUSED = 65000
 """A private tag, which readers skip."""
 
@@ -20,6 +22,17 @@ _UNUSED = 65000
 def has_grey_and_opacity(content: bytes) -> bool:
     """Whether a file is a TIFF with two values a pixel."""
     return tiff_value(content, _SAMPLES) == 2
+
+
+def is_over_black(content: bytes) -> bool:
+    """Whether a file is a TIFF of colour and opacity whose colours OpenCV gives as they look over black.
+
+    It multiplies those of 8 bits; some files hold them so.
+    """
+    if tiff_value(content, _SAMPLES) != 4:
+        return False
+    opacity = tiff_value(content, _EXTRA)
+    return opacity == _ASSOCIATED or (opacity == _UNASSOCIATED and tiff_value(content, _BITS) == 8)
 
 
 def grey_and_opacity(content: bytes) -> NDArray[Any]:
