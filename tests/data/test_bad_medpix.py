@@ -148,10 +148,11 @@ def test_one_row_with_two_faults_is_one_line_with_both(medpix: Write) -> None:
     assert caught.value.examples == (
         f"{TRAIN}:5: empty label for task 'modality'; image file is missing: 'images/gone.png'",
     )
-    assert [problem.split(":")[2].strip() for problem in caught.value.problems] == [
-        "empty label for task 'modality'",
-        "image file is missing",
-    ]
+    label, image = caught.value.problems
+    assert (
+        f"{TRAIN}:5: empty label for task 'modality'; " in label
+        and f"{TRAIN}:5: image file is missing" in image
+    )
 
 
 def test_the_limit_on_megapixels_comes_from_the_config(medpix: Write) -> None:

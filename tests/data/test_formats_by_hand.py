@@ -79,6 +79,7 @@ def test_bytes_that_no_windows_letter_has_are_latin_1() -> None:
         ("a;b,c\n1;2\n3;4\n", (), ["a", "b,c"], "separated by semicolons"),  # rows are as wide as the header
         ("a;b,c\n1;2\n3;4\n", ("c",), ["a;b", "c"], ""),
         ("sep=|\na|b\n", (), ["a", "b"], "separated by vertical bars"),
+        ('"SEP=;"\na;b\n', (), ["a", "b"], "separated by semicolons"),
         ("sep=x\na,b\n", (), ["sep=x"], ""),
         ("\n\na,b\n1,2\n", (), ["a", "b"], ""),
     ],

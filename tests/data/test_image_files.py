@@ -39,6 +39,7 @@ def root(tmp_path: Path) -> Path:
         ("scans/../scans/a.png", "scans/a.png", ""),
         ("scans\\a.png", "scans/a.png", "backslashes"),
         (".\\scans\\a.png", "scans/a.png", "backslashes"),
+        (" scans/a.png\n", "scans/a.png", "blanks around"),
         ("scans/a", "scans/a.png", "extension"),
         ("scans/b", "scans/B.JPG", "extension and in other case"),
         ("SCANS/A.PNG", "scans/a.png", "other case"),

@@ -46,6 +46,7 @@ def test_several_labels_of_a_cell() -> None:
     [
         (("", "0", "0"), "?a", [MISSING, 0, 0]),
         (("", "", "0"), f"?a{JOINT}?b", [MISSING, MISSING, 0]),
+        (("false", "True", "FALSE"), "b", [0, 1, 0]),
         (("", "1", " 1.0 "), f"?a{JOINT}b{JOINT}c", [MISSING, 1, 1]),
         (("0", "0", "0"), "none", [0, 0, 0]),
     ],

@@ -15,6 +15,7 @@ from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
 from distune.data.labels import JOINT, parts
 from distune.data.readers import values
+from distune.data.readers.nothing import may_be_nothing
 from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.spellings import case_twins, normal_form, sign_twins
 from distune.data.readers.values import LONGEST_TEXT, cell_parts, interpreted
@@ -54,7 +55,9 @@ def test_the_normal_form(value: str, form: str) -> None:
     ("one", "other"),
     [("Crohn's", "Crohn\N{RIGHT SINGLE QUOTATION MARK}s"), ("a-b", "A\N{EN DASH}b"), ("1,5", "1.5"),
      ("A", "\N{CYRILLIC CAPITAL LETTER A}"), ("no", "n\N{GREEK SMALL LETTER OMICRON}"),
-     ('"x"', "\N{LEFT DOUBLE QUOTATION MARK}x\N{RIGHT DOUBLE QUOTATION MARK}")],
+     ('"x"', "\N{LEFT DOUBLE QUOTATION MARK}x\N{RIGHT DOUBLE QUOTATION MARK}"), ("P-01", "P01"), ("P 7", "p_7"),
+     ("left_lung", "left lung"), ("CR", "CR."), ("CR", "'CR"), ("CR", '="CR"'), ("1,234", "1234"), ("1'234", "1234"),
+     ("100000", "1E+05"), ("0", "-0"), ("2", "2."), ("0.5", ".50")],
 )  # fmt: skip
 def test_signs_that_look_alike_are_noted_and_kept_apart(one: str, other: str) -> None:
     assert sign_twins([one, "CT", other, one]) == [(one, other)]
@@ -66,8 +69,26 @@ def test_signs_that_look_alike_are_noted_and_kept_apart(one: str, other: str) ->
 
 
 def test_what_looks_different_is_not_noted() -> None:
-    assert sign_twins(["CT", "MR", "a-b", "a_b", "1,5", "15", ""]) == []
+    assert sign_twins(["CT", "MR", "1,5", "15", "", "I-II", "III", "-1", "1", "C", "C+", "12", "1-2"]) == []
     assert sign_twins(["ct", "CT", "7", "07"]) == []  # another rule knows these
+
+
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [(word, True) for word in ("NA", "\\N", "(null)", "<NULL>", "#N/V", "#WERT!", "Err:502", "(blank)", "n.a.", "k. A.",
+                               "not done", "..", "?", "—", "[]", '""')]
+    + [(word, False) for word in ("", "+", "++", "CT", "no", "normal", "#1", "1", "x")],
+)  # fmt: skip
+def test_a_class_that_may_stand_for_nothing_is_noted(value: str, is_one: bool) -> None:
+    assert may_be_nothing(value) is is_one
+    _, _, notes = understood(label=[value, "yes", "yes"])
+    assert any(f"{value!r} is a class" in note for note in notes) is is_one
+
+
+def test_a_code_for_nothing_is_noted_as_a_class_that_nobody_named_and_is_a_patient_like_any_other() -> None:
+    assert any("'-99' is a class" in note for note in understood(label=["-99", "1", "0"])[2])
+    ordered = {"tasks": {"grade": {"order": ["-99", "0", "1"]}}}
+    assert understood(ordered, label=["-99", "1", "0"])[2] == understood(group=["99", "1", "2"])[2] == []
 
 
 def test_all_values_that_look_alike_are_told() -> None:

@@ -270,6 +270,19 @@ def test_what_cannot_be_read_is_left_out_of_its_batch_and_what_is_absent_is_said
     assert len(found.problems) == 2 and "gone.png" in found.problems[0]
 
 
+def test_of_a_file_of_several_pictures_one_is_read_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = Image.fromarray(grey(51)), Image.fromarray(grey(204))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
+    first.save(tmp_path / "b.gif")
+    SEEING.predict([str(tmp_path / "b.gif"), grey(51)], ["a", "b"])
+    assert not caplog.messages
+    SEEING.predict([str(tmp_path / "b.gif"), tmp_path / "a.gif"], ["a", "b"])
+    (line,) = caplog.messages
+    assert "1 file holds several pictures" in line and "a.gif" in line
+
+
 def test_images_of_a_table_lie_beside_it_unless_their_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     for folder, value in ((tmp_path, 51), (tmp_path / "here", 204)):

@@ -12,6 +12,7 @@ JOINT = "\x1f"
 UNKNOWN = "?"
 """Precedes a label whose column is empty."""
 PLAIN = TaskConfig()
+_HAS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 
 def joined_columns(task: TaskConfig, cells: Sequence[str]) -> str:
@@ -23,11 +24,11 @@ def joined_columns(task: TaskConfig, cells: Sequence[str]) -> str:
     found = []
     for name, cell in zip(task.columns or (), cells, strict=True):
         value = cell.strip()
-        if value not in ("", "0", "1", "0.0", "1.0"):
+        if value and value.lower() not in _HAS:
             raise ValueError(f"column {name!r} of a multi-label task holds {value!r}; write 0, 1, or nothing")
         if not value:
             found.append(UNKNOWN + name)
-        elif float(value):
+        elif _HAS[value.lower()]:
             found.append(name)
     if found and all(name.startswith(UNKNOWN) for name in found) and len(found) == len(cells):
         return ""

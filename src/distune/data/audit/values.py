@@ -3,23 +3,8 @@
 from __future__ import annotations
 
 from distune.data.audit.findings import Finding, Row
+from distune.data.readers.nothing import may_be_nothing
 from distune.data.table import Table
-
-LIKE_NOTHING = {
-    "none",
-    "na",
-    "n.a.",
-    "n.a",
-    "missing",
-    "unknown",
-    "not available",
-    "not applicable",
-    "?",
-    "-",
-    "--",
-    ".",
-}
-"""Words that stand for nothing in some tables and for a class in others; a severity scale has `none`."""
 
 
 def reading_findings(table: Table) -> list[Finding]:
@@ -43,7 +28,7 @@ def class_word_findings(table: Table) -> list[Finding]:
         {"task": task.name, "class": name, "examples": int((table.labels[:, position] == number).sum())}
         for position, task in enumerate(table.tasks)
         for number, name in enumerate(task.classes)
-        if name.strip().casefold() in LIKE_NOTHING
+        if may_be_nothing(name)
     ]
     if not rows:
         return []

@@ -22,6 +22,8 @@ from distune.errors import UserError, is_of_the_machine
 from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint
 from distune.utils.threads import threaded
 
+_LEAVE_OUT = "fill it in, or leave such rows out"
+_NO_LABEL = f"{_LEAVE_OUT}; data.missing: allow takes a train row without one"
 NO_SETTINGS: Mapping[str, TaskConfig] = {}
 
 
@@ -43,16 +45,17 @@ def value_problems(
     problems = []
     for example in examples:
         empty = [task for task, label in zip(task_names, example.labels, strict=True) if not label.strip()]
-        faults = [Fault(f"empty label for task {task!r}") for task in empty]
+        faults = [Fault(f"empty label for task {task!r}", remedy=_NO_LABEL) for task in empty]
         if example.split == "unlabelled" or (allow_missing and example.split == "train"):
             faults = []
         elif allow_missing:
-            none = Fault("no label at all", f"a row of the {example.split} split is there to be evaluated on")
+            of_split = f"a row of the {example.split} split is there to be evaluated on"
+            none = Fault("no label at all", of_split, _LEAVE_OUT)
             faults = [none] if len(empty) == len(task_names) else []
         if allow_missing and not (example.image.strip() or example.text.strip()):
             faults.append(Fault("neither an image nor a text", "a row needs one of them"))
         if not example.group.strip():
-            faults.append(Fault("empty group", "the patient or case is not known"))
+            faults.append(Fault("empty group", "the patient or case is not known", _LEAVE_OUT))
         if not _is_unicode(example):
             faults.append(Fault(NOT_UNICODE))
         first = first_origin.setdefault(example.id, example.origin)

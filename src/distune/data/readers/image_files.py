@@ -112,7 +112,7 @@ class ImageFiles:
         return Fault("image that is not a file", repr(image)) if path.exists() else None
 
     def _fitting(self, image: str) -> Path | Fault:
-        parts = [part for part in image.replace("\\", "/").split("/") if part not in ("", ".")]
+        parts = _parts(image)
         if not parts or ".." in parts or image.startswith(("/", "~")):
             return Fault(MISSING, repr(image), _WHERE + locale_hint(image))
         places = [self.root]
@@ -211,7 +211,13 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _outside(image: str, remedy: str = "") -> Fault:
-    return Fault("image that leaves the data root", repr(image), remedy or "put the file under it")
+    remedy = remedy or "put the file under it, and write the path from there"
+    return Fault("image that leaves the data root", repr(image), remedy)
+
+
+def _parts(image: str) -> list[str]:
+    """The folders and the name in a path of any system, without the blanks around it."""
+    return [part for part in image.strip().replace("\\", "/").split("/") if part not in ("", ".")]
 
 
 def _key(name: str) -> str:
@@ -219,10 +225,12 @@ def _key(name: str) -> str:
 
 
 def _how(image: str, found: str) -> str:
-    plain = "/".join(part for part in image.replace("\\", "/").split("/") if part not in ("", "."))
+    plain = "/".join(_parts(image))
     ways = []
     if "\\" in image:
         ways.append("with backslashes")
+    if image != image.strip():
+        ways.append("with blanks around them")
     if _key(plain) != _key(found):
         ways.append("without an extension")
     if not found.startswith(plain):

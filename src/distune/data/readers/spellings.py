@@ -6,10 +6,15 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
+from decimal import Decimal
 
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
 _ZEROS_FIRST = re.compile(r"[+]?[0-9]{1,100}")
-_DECIMAL_COMMA = re.compile("(?<=[0-9]),(?=[0-9])")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?")
+_THOUSANDS = re.compile(r"[0-9]{1,3}([., '][0-9]{3})+")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_BETWEEN = re.compile(r"(?<=[^\W_])[\s_.,/-]+(?=[^\W_])")
+_BEFORE_NUMBER = re.compile(r"(?<=[^\W\d_]) (?=\d)")
 # Cyrillic and Greek letters, quotation marks, dashes and strokes beside those of a keyboard.
 _ALIKE = str.maketrans(
     "АВЕЗКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧον‘’‚‛`´ʹʼ′“”„″‐‑‒–—―−⁄∕×",
@@ -79,10 +84,24 @@ def case_twins(
     return twins
 
 
+def _bare(look: str) -> str | Decimal:
+    """What is left of a look without the signs that programs and people add, change or leave out; a number's value."""
+    if look.isalpha():
+        return look
+    text = look.strip("'\"=")
+    if _THOUSANDS.fullmatch(text):
+        text = re.sub("[^0-9]", "", text)
+    elif _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
+    if _NUMBER.fullmatch(text):
+        return Decimal(text)
+    return _BEFORE_NUMBER.sub("", _BETWEEN.sub(" ", text.rstrip(".")))
+
+
 def sign_twins(values: Iterable[str]) -> list[tuple[str, ...]]:
-    """Values that differ in signs that look alike alone, such as two apostrophes: they may be one, and may be two."""
-    by_look: dict[str, list[str]] = {}
+    """Values that differ in signs alone, such as two apostrophes or `P-1` and `P1`: they may be one, and may be two."""
+    by_look: dict[str | Decimal, list[str]] = {}
     for value in dict.fromkeys(values):
-        by_look.setdefault(_look(_DECIMAL_COMMA.sub(".", value.translate(_ALIKE))), []).append(value)
+        by_look.setdefault(_bare(_look(value.translate(_ALIKE))), []).append(value)
     several = [same for same in by_look.values() if len(same) > 1]
     return [tuple(same) for same in several if len({_look(value) for value in same}) > 1]

@@ -45,6 +45,7 @@ _OF_ANOTHER_FORM = (
 """How files begin that are often saved or sent under the name of a CSV; longer than the name of a column could be."""
 DOUBT = "where letters look wrong"
 """Begins what a note says of an encoding that is a guess."""
+_AS_CSV = "save it with commas between the cells, and every quote in a quoted cell twice"
 _SAMPLE = 1 << 16
 _SAMPLE_ROWS = 50
 
@@ -242,13 +243,13 @@ def _csv_rows(text: str, separator: str, skipped: int) -> Iterator[tuple[int, li
             if row > skipped and any(cells):
                 yield row, cells
     except csv.Error as error:
-        raise TableError(f"not readable as CSV: {error}", row + 1) from None
+        raise TableError(f"not readable as CSV: {error}; {_AS_CSV}", row + 1) from None
 
 
 def _separator(text: str, wanted: Sequence[str]) -> tuple[str, int]:
     """The separator, and how many rows before the header only name it, as Excel's `sep=;` does."""
-    first = text[: text.find("\n") + 1].rstrip("\r\n")
-    if len(first) == 5 and first.startswith("sep=") and first[4] in SEPARATORS:
+    first = text[: text.find("\n") + 1].rstrip("\r\n").strip('"')
+    if len(first) == 5 and first.lower().startswith("sep=") and first[4] in SEPARATORS:
         return first[4], 1
     sample = text[:_SAMPLE]
     # The separators in their order of likelihood, so that a tie goes to the comma.
@@ -283,7 +284,9 @@ def _json_lines(path: Path) -> TableFile:
         except ValueError as error:
             raise TableError(f"not JSON: {error}", row) from None
         if not isinstance(record, dict):
-            raise TableError(f"a row is a JSON object, not {type(record).__name__}", row)
+            raise TableError(
+                f"a row is a JSON object, not {type(record).__name__}; write one object a line", row
+            )
         records.append((row, record))
     if not records:
         raise TableError("the file is empty; each line is one JSON object", 1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from distune.config import DataConfig, TaskConfig
+from distune.data.readers.nothing import CODES, may_be_nothing
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.spellings import case_twins, normal_form, one_spelling, sign_twins
@@ -14,25 +15,6 @@ from distune.utils.text import counted
 
 LONGEST_TEXT = 131_072
 """Characters of a text that are kept; no model reads a tenth of them."""
-_MAY_BE_NOTHING = (
-    "na",
-    "nat",
-    "\\n",
-    "(null)",
-    "<null>",
-    "none",
-    "nil",
-    "unknown",
-    "missing",
-    "?",
-    "-",
-    "--",
-    ".",
-    "#div/0!",
-    "#ref!",
-    "#value!",
-    "#name?",
-)
 
 
 def interpreted(
@@ -107,8 +89,9 @@ def _labels(
     named = _in_order(named, settings.order or ())
     notes += [*noted, *_same_signs(f"label {name}", named)]
     if settings.columns is None:
-        meant = {*label_map.values(), *([settings.negative] if settings.separator else [])}
-        notes += _doubtful(f"label {name}", "a class", named, meant)
+        none = [settings.negative] if settings.separator else []
+        meant = {*label_map.values(), *(settings.order or ()), *none}
+        notes += _doubtful(f"label {name}", "a class", named, meant, CODES)
     of_train = [is_train for own, is_train in zip(parts, in_train, strict=True) for _ in own]
     twins = case_twins(named, of_train, apart=set(label_map.values()))
     remedy = f"give one: data.label_map: {{{name}: {{spelling: class}}}}; to keep both, map each to itself"
@@ -165,9 +148,9 @@ class _Missing:
 
 
 def _same_signs(what: str, values: Iterable[str]) -> list[str]:
-    """One line for each value that is written with different signs that look alike."""
+    """One line for the values that look alike but for signs."""
     return [
-        f"{what}: {', '.join(map(ascii, same))} differ in signs that look alike; where they are one, correct the file"
+        f"{what}: {', '.join(map(ascii, same))} look alike but for signs; where they are one, correct the file"
         for same in sign_twins(values)
     ]
 
@@ -209,13 +192,19 @@ def _unused(task: str, labels: Sequence[str], label_map: Mapping[str, str]) -> l
     ]
 
 
-def _doubtful(what: str, taken: str, values: Sequence[str], meant: Set[str] = frozenset()) -> list[str]:
+def _doubtful(
+    what: str,
+    taken: str,
+    values: Sequence[str],
+    meant: Set[str] = frozenset(),
+    codes: Collection[str] = (),
+) -> list[str]:
     """One line for each value that often says that nothing is known, and is taken for something here."""
     return [
         f"{what}: {value!r} is {taken} ({counted(count, 'cell')}); where it stands for nothing, list it in "
         "data.missing_values"
         for value, count in Counter(values).items()
-        if value.casefold() in _MAY_BE_NOTHING and value not in meant
+        if value not in meant and (may_be_nothing(value) or value in codes)
     ]
 
 
