@@ -27,7 +27,7 @@ from distune.models.fusion.base import FusionOutput
 from distune.models.fusion.simple import Simple
 from distune.plugins import load_plugins, plugin_behind
 from distune.tuning.space.build import build_space
-from distune.tuning.space.groups import loss_group
+from distune.tuning.space.groups import fusion_group, loss_group
 from distune.tuning.space.impossible import impossible
 
 pytestmark = pytest.mark.usefixtures("plugins_forgotten")
@@ -94,6 +94,15 @@ def test_a_study_draws_no_part_that_fails(tiny_config: Callable[..., Config]) ->
     base = tiny_config()
     (line,) = impossible(build_space(base, groups=loss_group()), base)
     assert "fails" in line and "ZeroDivisionError" in line
+    FUSIONS.add("odd", fusion_that(fused), "source")  # type: ignore[attr-defined]
+    own = {
+        "student_vision_layers": {"type": "categorical", "choices": [1, 9], "key": "student.vision.layers"}
+    }
+    base = tiny_config(search_space=own)
+    groups = {**loss_group(), **fusion_group()}
+    layers, *parts = impossible(build_space(base, groups=groups), base)
+    assert "student.vision.layers cannot be 9" in layers
+    assert sorted(part.split()[1] for part in parts) == ["fails,", "odd,", "odd,"], "of teacher and student"
 
 
 def changed(**values: Any) -> Callable[[RawTable], Any]:

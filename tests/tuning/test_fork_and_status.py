@@ -24,7 +24,7 @@ from distune.analysis.records.sources import database_file, name_and_url, read_s
 from distune.config import SearchParameter
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
-from distune.tuning.dashboard import copy_study, open_dashboard
+from distune.tuning.dashboard import copy_study, for_this_machine, open_dashboard
 from distune.tuning.fork_study import FORKED_BY, fork, open_old
 from distune.tuning.status import read_status, status_of
 from distune.tuning.study import names
@@ -185,8 +185,13 @@ def test_reading_a_status_changes_nothing(tmp_path):
     with pytest.raises(UserError, match="there is no file"):
         read_status("other", logs=tmp_path)
     assert not (tmp_path / "other.db").exists()
+    url = f"sqlite:///{tmp_path}/some.db"
     with pytest.raises(UserError, match="no study other"):
-        read_status("other", storage=f"sqlite:///{tmp_path}/some.db")
+        read_status("other", storage=url)
+    with pytest.raises(UserError, match="study name"):
+        read_status("../some", logs=tmp_path / "in")
+    optuna.create_study(storage=url, study_name="a / b")
+    assert read_status("a / b", storage=url).name == "a / b", "another program may call its study anything"
 
 
 def test_a_file_that_was_renamed_stands_for_its_only_study_and_no_storage_for_another(tmp_path):
@@ -230,6 +235,22 @@ def test_the_dashboard_names_its_package(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="optuna-dashboard"):
         open_dashboard("some", logs=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_own"),
+    [
+        *[(name + port, True) for name in ("127.0.0.1", "localhost", "LocalHost", "[::1]") for port in ("", ":80")],
+        *[(name, False) for name in ("", "evil.example:8080", "localhost.evil.example", "10.0.0.1", "localhost:x")],
+    ],
+)  # fmt: skip
+def test_the_dashboard_answers_those_alone_who_ask_for_this_machine(host, is_own):
+    """A page of the web may give its name this machine's address."""
+    heard = []
+    guarded = for_this_machine(lambda environ, start: heard.append(environ) or [b"the page"])
+    answer = guarded({"HTTP_HOST": host}, lambda status, headers: heard.append(status))
+    assert (b"the page" in answer) is is_own and len(heard) == 1
+    assert is_own or heard[0].startswith("403")
 
 
 @pytest.mark.parametrize("is_own_file", [True, False])
@@ -293,6 +314,16 @@ def test_a_fork_that_another_command_makes_is_left_to_it(tmp_path):
         fork(old, storage, "new", settings_of())
     half.set_user_attr(FORKED_BY, replace(Lease.new(1), pid=2**22 - 1).__dict__)
     assert states(fork(old, storage, "new", settings_of())) == {"WAITING": 1}
+
+
+def test_a_fork_that_another_command_has_just_begun_is_given_the_time_to_say_so(tmp_path, monkeypatch):
+    storage, old = open_storage(f"sqlite:///{tmp_path}/new.db"), memory_study(settings_of())
+    half = optuna.create_study(storage=storage, study_name="new", direction="maximize")
+    half.set_user_attr(FORKED_FROM, old.study_name)
+    lease = Lease.new(1).__dict__
+    monkeypatch.setattr("time.sleep", lambda seconds: half.set_user_attr(FORKED_BY, lease))
+    with pytest.raises(UserError, match="another command"):
+        fork(old, storage, "new", settings_of())
 
 
 def closed_study(folder, settings, name, trials=0, **attributes):

@@ -126,6 +126,7 @@ def test_a_chosen_teacher_stands_for_its_values():
     assert space.base_values(base)["teacher"] == "base"
     assert {drawn(space, base, seed)["teacher"] for seed in range(20)} == {"teacher 3", "base"}
     assert set(space.always_active(base)) == set(space.parameters)
+    assert next(iter(space.parameters)) == "teacher", "it is drawn first"
 
 
 def test_no_teacher_is_drawn_for_a_loss_that_asks_none():

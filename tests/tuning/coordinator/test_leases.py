@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from datetime import datetime
 
 import psutil
 import pytest
@@ -25,6 +27,8 @@ def elsewhere(name, **changes):
 def test_a_process_here_is_dead_when_it_is_gone():
     mine = Lease.new(1)
     assert mine.pid == os.getpid() and mine.host == this_host() and not mine.process_is_gone()
+    assert mine.started == mine.seen and abs(time.time() - mine.seen) < 60
+    assert (mine.beat, mine.workers, mine.devices, mine.n_trials, mine.ended) == (0, 1, [], None, None)
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     assert replace(mine, pid=process.pid).process_is_gone()
@@ -100,13 +104,14 @@ def test_a_coordinator_that_ended_is_not_alive():
 
 def test_leases_come_back_from_a_study_s_attributes_and_tell_its_sessions():
     one = replace(Lease.new(2, ["cuda:0"], 30), started=2e9, seen=2e9 + 60).closed("timeout")
-    two = replace(Lease.new(1, ["cpu"]), started=1e9, seen=1e9 + 5)
+    two = replace(Lease.new(1, ["cpu"]), started=1e9, seen=1e9 + 0.25)
     attributes = {f"coordinator:{x.coordinator}": x.__dict__ for x in (one, two)} | {"seed": 1}
     assert leases(attributes) == {one.coordinator: one, two.coordinator: two}
     first, second = sessions(leases(attributes))
     assert (first["reason"], first["workers"], first["devices"]) == (None, 1, ["cpu"])
     assert (second["reason"], second["workers"], second["devices"]) == ("timeout", 2, ["cuda:0"])
-    assert first["started"] < first["finished"]
+    moments = [datetime.fromisoformat(first[end]) for end in ("started", "finished")]
+    assert [moment.timestamp() for moment in moments] == [1e9, 1e9 + 0.25] and moments[0].tzinfo is not None
 
 
 def test_the_host_names_the_realm_of_process_ids():

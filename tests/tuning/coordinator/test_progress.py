@@ -38,12 +38,14 @@ def test_a_line_says_where_the_study_stands():
 
 def test_plain_lines_come_at_changes_and_now_and_then():
     clock, output = Clock(), io.StringIO()
-    with StudyProgress(Console(file=output, soft_wrap=True), clock) as progress:
+    with StudyProgress(Console(file=output, soft_wrap=True), clock, "teachers") as progress:
         for seconds, complete in ((0, 0), (1, 0), (2, 1), (3, 1), (2 + PLAIN_SECONDS, 1)):
             clock.now = seconds
             progress(snapshot(complete))
-    lines = output.getvalue().splitlines()
-    assert [text.split("/")[0] for text in lines] == ["0", "1", "1"]
+        progress.say("worker-0: [cpu]\x1b[0m")
+    *lines, said = output.getvalue().splitlines()
+    assert [text.split("/")[0] for text in lines] == ["teachers: 0", "teachers: 1", "teachers: 1"]
+    assert said.startswith("teachers: worker-0: [cpu]")
     assert "ends about" in lines[-1] and "ends about" not in lines[0]
     assert "\x1b" not in output.getvalue()
 
@@ -55,6 +57,11 @@ def test_the_end_is_what_the_trials_that_are_left_take_at_this_sessions_pace():
     clock.now = 60.0
     rest = progress._ends(snapshot(complete=10, pruned=5)) - datetime.now()
     assert rest.total_seconds() == pytest.approx(60 / 5 * 15, abs=1.0)
+
+
+def test_a_line_is_left_whole_where_no_title_is_given(capsys):
+    StudyProgress().say("x" * 300)
+    assert capsys.readouterr().out == "x" * 300 + "\n"
 
 
 def test_a_terminal_gets_one_live_line():

@@ -52,6 +52,7 @@ def test_only_weights_inside_the_study_are_deleted(tmp_path):
     (paths[0] / "mine").mkdir()
     for name in ("backup.safetensors", "mine/student.safetensors"):
         (paths[0] / name).touch()
+    (paths[0] / "a").symlink_to("gone")  # as a checkpoint that is replaced while it is counted
     retention = Retention(folder, keep=1)
     assert retention.bytes_used == 6000
     retention.trim([trial(0, C, 0.1), trial(1, C, 0.2), trial(2, F)])

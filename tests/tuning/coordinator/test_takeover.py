@@ -64,6 +64,9 @@ def test_what_is_waited_for_is_named_with_the_process_that_has_it() -> None:
     found._ledger.leases = lambda: {"x": lease}  # type: ignore[method-assign]
     assert found.others(trials) == f"waiting for trial 0, 2, 3 of process {lease.pid} on {platform.node()}"
     assert found.others(trials[3:]) == "waiting for trial 3 of another command"
+    for count, shown in ((5, "0, 1, 2, 3, 4 of"), (7, "0, 1, 2, 3, 4 and 2 more of")):
+        many, _, _ = takeover_of(set(), *[(RUNNING, None)] * count)
+        assert many.others(many._ledger.trials()) == f"waiting for trial {shown} another command"
     mine, _, _ = takeover_of(set(), (RUNNING, "me"))
     assert mine.others(mine._ledger.trials()) == ""
     elsewhere = replace(lease, host="far/1", pid=1)
@@ -75,7 +78,9 @@ def test_a_process_that_is_stopped_is_said_to_be() -> None:
     try:
         waiting.send_signal(signal.SIGSTOP)
         os.waitpid(waiting.pid, os.WUNTRACED)
-        assert f"kill -CONT {waiting.pid}" in replace(Lease.new(1), pid=waiting.pid).described()
+        stopped = replace(Lease.new(1), pid=waiting.pid)
+        assert f"kill -CONT {waiting.pid}" in stopped.described()
+        assert replace(stopped, host="far/1").described() == f"process {waiting.pid} on far", "another one"
     finally:
         waiting.kill()
         waiting.wait()

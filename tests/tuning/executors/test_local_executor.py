@@ -190,6 +190,9 @@ def test_a_trial_goes_to_a_worker_that_is_ready_and_to_a_new_one_where_it_has_en
     executor.answer(8, True)
     executor.answer(9, True)
     assert [message for _, message in sent[2:]] == [{"proceed": True}]
+    successor = executor._replace(1)
+    assert successor is executor._workers[1] and (successor.name, successor.device) == ("worker-1", "cuda:0")
+    assert started[1].code == -9 and worker.pipe.closed
 
 
 def test_what_a_worker_says_becomes_events(
@@ -307,6 +310,28 @@ def test_workers_share_the_cores_where_nothing_else_is_said(
     LocalExecutor("a:b", tmp_path, workers=4)
     assert [process.named["env"]["OMP_NUM_THREADS"] for process in started] == ["2"] * 4
     assert LocalExecutor("a:b", tmp_path, memory_limit_mb=5.0)._memory_limit_mb == 5.0
+
+
+def test_all_workers_together_have_a_few_seconds_to_part(
+    started: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = LocalExecutor("a:b", tmp_path, workers=3)
+    clock, did = SimpleNamespace(now=0.0), []
+    monkeypatch.setattr(local.time, "monotonic", lambda: clock.now)
+
+    def waits(timeout: float | None = None) -> int:
+        if timeout is None:
+            return -9
+        did.append(timeout)
+        clock.now += min(timeout, 4.0)
+        raise local.subprocess.TimeoutExpired("worker", timeout)
+
+    for process in started:
+        process.terminate, process.wait = lambda: did.append("asked"), waits  # type: ignore[attr-defined,method-assign]
+    executor.close()
+    assert did == ["asked"] * 3 + [local.PARTING_SECONDS, local.PARTING_SECONDS - 4.0, 0.0]
+    assert [process.code for process in started] == [-9] * 3, "what does not end by itself"
+    assert all(worker.pipe.closed for worker in executor._workers)
 
 
 def test_a_worker_that_closed_its_pipe_and_lives_is_ended() -> None:

@@ -69,6 +69,8 @@ def choices(*values: Any, key: str | None = None) -> dict[str, Any]:
         ({"own": choices("all", 7, key="teacher.text.freeze")}, {}, ["7"]),
         ({"teacher_fusion_dim": choices(30, 32)}, {"teacher__fusion_heads": 4}, ["30"]),
         ({"teacher_fusion_dim": choices(30, 32), "teacher_fusion_heads": choices(3)}, {"teacher__fusion_heads": 4}, []),
+        ({"teacher_fusion_dim": choices(30, 32), "teacher_fusion_heads": choices(4, 3)}, {"teacher__fusion_heads": 4},
+         []),
     ],
 )  # fmt: skip
 def test_a_value_with_which_every_trial_would_fail_is_known_before(
@@ -109,6 +111,10 @@ def test_which_encoders_a_value_may_keep_from_being_built(
         ({"distillation__gamma": 5.0, "distillation__loss": "combined"}, []),
         ({"distillation__gamma": 5.0, "study": {"tune_loss": True}}, []),  # some trial reads it
         ({"distillation__beta": 3.0, "distillation__loss": "none"}, ["distillation.beta: 3.0"]),
+        (
+            {"distillation__beta": 3.0, "distillation__T": 3.0, "distillation__loss": "none"},
+            ["distillation.T: 3.0", "distillation.beta: 3.0"],
+        ),
         ({"data__views": 9}, ["data.views: 9"]),
         ({"student__fusion": "gated", "student__fusion_heads": 4}, ["student.fusion_heads: 4"]),
         ({"student__fusion": "cross_attention", "student__fusion_heads": 4}, []),

@@ -215,6 +215,7 @@ def test_a_parameter_must_lead_to_a_config_key(parameter, message):
         ({"loss": ["no loss"]}, False),
         ({"loss": ["vanilla"]}, True),
         ({"training.batch_size": [1.5]}, False),
+        ({"training.batch_size": [True]}, False),
         ({"T": [2]}, True),
     ],
 )
@@ -243,6 +244,17 @@ def test_what_is_asked_for_and_has_no_effect_is_refused_where_it_is_all_and_name
         space = build(only=only)
         assert "gamma" not in space.parameters
         assert ["gamma" in line for line in left_out(space, base, only)] == [True] * lines
+
+
+def test_why_the_width_of_a_model_of_one_encoder_is_not_searched():
+    base = base_config(student__text="none")
+    only = ("student_fusion_dim", "student_fusion_layers", "alpha")
+    space = build_space(base, only=only, ignored=fields_without_effect(base))
+    assert list(space.parameters) == ["alpha"]
+    width, layers = left_out(space, base, only)
+    assert "student_fusion_dim is not searched: a student of one encoder" in width
+    assert "student_fusion_layers is not searched: no fusion" in layers
+    assert left_out(space, base) == [], "nobody asked for these"
 
 
 def test_conditions_that_form_a_circle_are_refused():
@@ -307,6 +319,8 @@ def test_a_fixed_loss_without_temperature_leaves_the_temperature_out():
         ({"type": "categorical", "choices": [256, 384]}, 384, True),
         ({"type": "categorical", "choices": [256, 384]}, 512, False),
         ({"type": "categorical", "choices": [0, 1]}, True, False),
+        ({"type": "categorical", "choices": [0, 1]}, 1.0, True),
+        ({"type": "categorical", "choices": [True, False]}, 1, False),
         ({"type": "float", "low": 0, "high": 1}, None, False),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from distune.errors import UserError
-from distune.tuning.study.attributes import OF_STUDY, OF_TRIAL, check_study, check_trials
+from distune.tuning.study.attributes import OF_STUDY, OF_TRIAL, check_study, check_trials, is_foreign
 
 GOOD_AND_BAD: dict[str, tuple[list[Any], list[Any]]] = {
     "a mapping": ([{}, {"a": 1}], [[], "a", None]),
@@ -75,6 +75,29 @@ def test_what_another_program_wrote_is_named_with_its_place(key: str) -> None:
             check(value)
         where = "study s: " if key in OF_STUDY else "study s, trial 1: "
         assert str(refused.value).startswith(where) and f" {key} is {value!r}" in str(refused.value)
+
+
+def test_of_a_value_that_does_not_end_the_beginning_is_named() -> None:
+    with pytest.raises(UserError) as refused:
+        check_study("s", {"seed": "x" * 10_000})
+    assert len(str(refused.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("state", "attributes", "foreign"),
+    [
+        (TrialState.RUNNING, {}, False),  # a coordinator asked for it just now
+        (TrialState.WAITING, {}, False),
+        (TrialState.FAIL, {}, True),
+        (TrialState.FAIL, {"failure_kind": "surplus"}, False),  # it was never drawn
+        (TrialState.FAIL, {"overrides": {}}, False),
+        (TrialState.PRUNED, {"seconds": 1.0}, True),
+    ],
+)
+def test_what_nothing_says_what_it_ran_is_another_program_s(
+    state: TrialState, attributes: dict[str, Any], foreign: bool
+) -> None:
+    assert is_foreign(create_trial(state=state, user_attrs=attributes)) is foreign
 
 
 @pytest.mark.parametrize("numbers", [[1], [0, 0], [0, 2]])

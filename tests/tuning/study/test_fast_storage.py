@@ -67,6 +67,22 @@ def test_it_reads_as_optuna_does(study: optuna.Study, after: int, included: set[
         assert list(one.params) == list(other.params), "in the order in which they were drawn"
 
 
+def test_trials_of_some_states_are_read_alone(study: optuna.Study) -> None:
+    waiting = [trial.number for trial in study.get_trials(states=(TrialState.WAITING,))]
+    backend = study._storage._backend  # type: ignore[attr-defined]
+    found = backend._get_trials(study._study_id, (TrialState.WAITING,), set(), -1)
+    assert [trial.number for trial in found] == waiting == [12, 13]
+
+
+def test_the_values_of_several_objectives_come_in_their_order(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path}/two.db")
+    two = optuna.create_study(storage=storage, directions=["maximize", "minimize"])
+    two.tell(two.ask(), [0.5, 0.25])
+    with storage.engine.begin() as connection:  # as a server may keep its rows
+        connection.exec_driver_sql("UPDATE trial_values SET trial_value_id = 9 WHERE objective = 0")
+    assert [trial.values for trial in two.get_trials()] == [[0.5, 0.25]]
+
+
 def test_a_list_that_is_too_long_is_left_to_optuna(
     study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import optuna
 import pytest
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import InMemoryStorage
+from sqlalchemy import inspect
 from study_helpers import base_config, settings_of
 
 from distune.errors import UserError
@@ -64,6 +65,18 @@ def test_a_database_without_studies_is_named_and_stays_so(tmp_path: Path) -> Non
     with pytest.raises(UserError, match="trials, version_info"), reading(f"sqlite:///{file}"):
         pass
     assert file.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["s.db"]
+
+
+def test_a_reader_makes_no_table(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    with opened(url) as storage:
+        open_study(storage, "s", settings_of())
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        connection.execute("DROP TABLE trial_heartbeats")
+    connection.close()
+    with reading(url) as storage:
+        assert "trial_heartbeats" not in inspect(storage.engine).get_table_names()
+        assert load(storage, "s") is not None
 
 
 def test_what_a_reader_meets_is_said_in_a_sentence(tmp_path: Path) -> None:

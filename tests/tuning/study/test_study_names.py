@@ -25,7 +25,7 @@ from distune.tuning.study.names import (
     studies_in,
     study_to_continue,
 )
-from distune.tuning.study.open_study import is_draft, is_made_by_tune, open_study
+from distune.tuning.study.open_study import is_draft, is_made_by_tune, open_study, write_settings
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import opened
 
@@ -137,6 +137,13 @@ def test_whose_study_it_is(
     for _ in range(trials):
         study.ask()
     assert (is_made_by_tune(study), is_draft(study)) == (made, draft)
+
+
+def test_a_study_of_two_objectives_is_none_of_ours() -> None:
+    study = optuna.create_study(directions=["maximize", "maximize"])
+    assert not is_draft(study)
+    write_settings(study, settings_of())
+    assert not is_made_by_tune(study)
 
 
 def test_a_study_is_ready_when_all_that_it_is_about_is_written() -> None:

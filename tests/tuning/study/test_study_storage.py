@@ -34,6 +34,7 @@ from distune.tuning.study.storage import (
     open_storage,
     parse_url,
     reason,
+    with_tables,
 )
 from distune.tuning.study.storage_retry import FULL_SECONDS, OUTAGE_LIMIT, PARTING_SECONDS, StorageRetry
 from distune.tuning.study.storage_url import hide_secrets, missing_driver, redacted, sqlite_file, sqlite_url
@@ -147,6 +148,21 @@ def test_reading_makes_no_file(tmp_path):
 def test_sqlite_writes_ahead(tmp_path):
     with open_storage(default_url(tmp_path, "a")).engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1, "NORMAL"
+
+
+@pytest.mark.parametrize(("said", "times"), [("no such column", 1), ("table studies already exists", 10)])
+def test_what_other_coordinators_make_meanwhile_is_looked_at_again(said, times, monkeypatch):
+    asked = []
+    monkeypatch.setattr("time.sleep", asked.append)
+
+    def make():
+        asked.append("made")
+        raise sqlalchemy.exc.OperationalError("CREATE", {}, sqlite3.OperationalError(said))
+
+    with pytest.raises(sqlalchemy.exc.OperationalError, match=said):
+        with_tables(make)
+    assert asked.count("made") == times and asked[-1] == "made"
 
 
 @pytest.mark.parametrize(
@@ -492,6 +508,10 @@ def test_a_study_that_is_resumed_keeps_the_commits_of_its_models(tmp_path):
         return commits_so_far(logs, storage, name, config)
 
     assert found() == {"a": "2"}, "the newest on this config"
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/foreign.db", study_name="foreign").set_user_attr(
+        "x", 1
+    )
+    assert found("foreign") == {}, "another program's says nothing of a config"
     assert found(names[0]) == {"a": "1"} and found(names[2]) == {"a": "3"}, "the one that was named"
     assert found(config=base_config(name="other")) == found(config=base_config(student__lr=0.25)) == {}
     assert found("no_such") == found(logs=tmp_path / "nowhere") == {}
@@ -528,7 +548,7 @@ def test_an_sqlite_file_may_have_any_name(path, url):
     assert sqlite_file(make_url(found)) == Path(path) and (url is None or found == url)
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_no_storage(url):
     with pytest.raises(UserError, match="in memory"):
         parse_url(url)

@@ -80,7 +80,7 @@ class StudyProgress:
         self._clock = clock
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._first: tuple[float, int] | None = None
-        self._shown = (-PLAIN_SECONDS, -1)
+        self._shown = (0.0, -1)
 
     def __enter__(self) -> StudyProgress:
         """Takes the line."""

@@ -79,10 +79,8 @@ def left_out(space: Space, base: Config, only: Sequence[str] = ()) -> list[str]:
 
 def _of_one_encoder(name: str, base: Config) -> str | None:
     """The model whose width a parameter is written to, where it has no fusion; the width has an effect all the same."""
-    parameter = base.search_space.get(name)
-    key = (parameter.key if parameter else None) or config_key_of(name)
     for role in ("teacher", "student"):
-        if key == f"{role}.fusion_dim" and len(getattr(base, role).modalities) == 1:
+        if name == f"{role}_fusion_dim" and len(getattr(base, role).modalities) == 1:
             return role
     return None
 
