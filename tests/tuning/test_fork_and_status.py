@@ -373,6 +373,37 @@ def test_a_study_that_is_refused_keeps_its_bytes(tmp_path, make, options):
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
+@pytest.mark.parametrize("is_shared", [False, True])
+@pytest.mark.parametrize(
+    ("settings", "attributes", "said"),
+    [
+        (settings_of(), {}, "no fork of old"),
+        (settings_of(base_config(training__batch_size=8)), {"forked_from": "old"}, "something else"),
+    ],
+)
+def test_a_fork_that_is_refused_keeps_its_bytes(tmp_path, settings, attributes, said, is_shared):
+    names = ("all", "all") if is_shared else ("old", "s")
+    for file, name, own, known in zip(
+        names, ("old", "s"), (settings_of(), settings), ({}, attributes), strict=True
+    ):
+        with opened(f"sqlite:///{tmp_path}/{file}.db") as storage:
+            study = open_study(storage, name, own)
+            for key, value in known.items():
+                study.set_user_attr(key, value)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    shared = {"storage": f"sqlite:///{tmp_path}/all.db"} if is_shared else {}
+    with pytest.raises(UserError, match=said):
+        tune(tune_request(logs=tmp_path, name="old", fork="s", **shared))
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_study_is_not_begun_in_the_renamed_file_of_another_one(tmp_path):
+    closed_study(tmp_path, settings_of(), "old")
+    (tmp_path / "old.db").rename(tmp_path / "new.db")
+    with pytest.raises(UserError, match="Rename"):
+        tune(tune_request(logs=tmp_path, name="new"))
+
+
 def test_what_ended_as_complete_or_pruned_is_copied_with_all_that_it_says(tmp_path):
     settings = settings_of(pruner="none")
     old = memory_study(settings)

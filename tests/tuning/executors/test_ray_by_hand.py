@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -248,6 +249,36 @@ def test_a_cluster_without_room_is_waited_for_and_named(cluster: Cluster, tmp_pa
     assert not cluster.connected and cluster.killed == cluster.actors, "nothing is left behind"
     found = executor(tmp_path, patience=600.0, interrupted=lambda: 1)
     assert found.free() == 0, "whoever asks for an end need not wait"
+
+
+def test_whoever_asks_for_an_end_does_not_wait_for_the_other_workers(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "OTHERS_SECONDS", 0.2)
+    waits: list[Any] = []
+    wait = cluster.wait
+    monkeypatch.setattr(cluster, "wait", lambda calls, **how: waits.append(calls) or wait(calls, **how))
+    executor(tmp_path, workers=2, interrupted=lambda: 1)
+    assert waits == []
+    cluster.has_room = False
+    executor(tmp_path, workers=2, patience=600.0, interrupted=lambda: 1)
+    assert waits == []
+
+
+def test_a_study_of_another_thread_leaves_the_signals_as_they_are() -> None:
+    failed: list[BaseException] = []
+
+    def connect() -> None:
+        try:
+            with executors._own_signals():
+                pass
+        except ValueError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    thread.join()
+    assert not failed
 
 
 def test_a_relay_passes_on_one_event_for_every_call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

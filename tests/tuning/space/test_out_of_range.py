@@ -158,6 +158,31 @@ def test_a_new_study_is_refused_and_one_from_before_is_resumed(
         tune(tune_request(base, n_trials=2, **request))
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("s", {"teacher__lr": 1e-3}, r"c\.yaml(.|\n)*teacher.lr 0.001"),
+        ("s.db", {}, r"leave \.db out"),
+        ("s.DB-wal", {}, r"leave \.DB-wal out"),
+        ("s.db.old", {}, None),
+        ("s", {}, None),
+    ],
+)
+def test_what_a_new_study_is_refused_for(name: str, values: dict[str, Any], said: str | None) -> None:
+    request = tune_request(base_config(**values), config_path="c.yaml")
+    if said is None:
+        tuning._check_new(request, name)
+    else:
+        with pytest.raises(UserError, match=said):
+            tuning._check_new(request, name)
+
+
+def test_what_tune_would_refuse_is_told_without_it() -> None:
+    assert tuning.refused(base_config()) == []
+    (line,) = tuning.refused(base_config(study={"folds": 3, "strategy": "staged"}))
+    assert line.startswith("folds: ")
+
+
 def test_check_names_it_with_everything_else(
     tiny_config: Callable[..., Config], tmp_path: Path, distune: Callable[..., tuple[int, str, str]]
 ) -> None:

@@ -96,7 +96,7 @@ def test_what_a_reader_meets_is_said_in_a_sentence(tmp_path: Path) -> None:
         found = load(storage, "s")
         assert found is not None
         for read in (lambda: found.get_trials(deepcopy=False), lambda: storage.get_trial(trial._trial_id)):
-            with pytest.raises(UserError, match="cannot be read"):
+            with pytest.raises(UserError, match=rf"{tmp_path}/s\.db cannot be read"):
                 read()
     with sqlite3.connect(tmp_path / "s.db") as connection:
         connection.execute("UPDATE study_user_attributes SET value_json = '7' WHERE key = 'sampler'")

@@ -30,6 +30,7 @@ from distune.tuning.study.storage import (
     _with_its_reason,
     default_url,
     engine_options,
+    lock_limit,
     open_engine,
     open_storage,
     parse_url,
@@ -254,6 +255,49 @@ def test_a_full_disk_is_not_waited_for_as_long_and_named(tmp_path, original):
     with pytest.raises(OSError, match=r"a\.db") as refused, open_engine("sqlite:///a.db", Path("a.db")):
         full()
     assert refused.value.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize("kind", [LookupError, ValueError, RuntimeError, StorageInternalError])
+def test_what_a_library_raises_when_a_storage_is_opened_is_one_sentence_without_secrets(kind):
+    url = "postgresql+psycopg://me:hunter2@db/x"
+    with pytest.raises(UserError, match=r"//me:\*\*\*@db/x cannot be opened") as refused, open_engine(url):
+        raise kind("hunter2 is not let in")
+    assert "hunter2" not in str(refused.value)
+    with pytest.raises(ZeroDivisionError), open_engine(url):
+        raise ZeroDivisionError
+
+
+def test_a_full_disk_is_named_with_what_lies_on_it(tmp_path, monkeypatch):
+    url = "postgresql+psycopg://me:hunter2@db/x"
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError, match="no space") as refused, open_engine(url):
+        raise StorageInternalError("no") from full
+    assert refused.value.filename == "postgresql+psycopg://me:***@db/x"
+
+    def no_file(dir):
+        raise full
+
+    monkeypatch.setattr("tempfile.TemporaryFile", no_file)
+    closed = sqlite3.OperationalError("unable to open database file")  # which is all that SQLite says
+    with (
+        pytest.raises(OSError, match="no space") as refused,
+        open_engine("sqlite:///a.db", tmp_path / "a.db"),
+    ):
+        raise StorageInternalError("no") from closed
+    assert refused.value.filename == str(tmp_path / "a.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "statements"),
+    [
+        ("postgresql+psycopg://db/x", ("SET lock_timeout = '60s'",)),
+        ("mysql+pymysql://db/x", ("SET SESSION lock_wait_timeout = 60",)),
+        ("mariadb+pymysql://db/x", ("SET SESSION lock_wait_timeout = 60",)),
+        ("sqlite:///a.db", ()),
+    ],
+)
+def test_a_connection_waits_no_longer_for_a_lock(url, statements):
+    assert lock_limit(make_url(url), 60) == statements
 
 
 def test_the_system_says_why_sqlite_can_make_no_file(tmp_path):

@@ -37,6 +37,11 @@ def test_what_a_failed_or_killed_attempt_left_is_removed(
     assert read_progress(tmp_path) == ""
 
 
+def test_what_no_trial_wrote_is_no_progress(tmp_path: Path) -> None:
+    (tmp_path / PROGRESS).write_bytes(b"\xff\xfe")
+    assert read_progress(tmp_path) == ""
+
+
 def test_a_folder_that_cannot_be_written_stops_no_trial(callback: ReportEpochs, tmp_path: Path) -> None:
     callback.on_progress("encoding images", 16, 80)
     callback.on_progress("encoding images", 32, 80)

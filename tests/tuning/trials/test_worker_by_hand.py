@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from multiprocessing import Pipe
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -176,3 +179,18 @@ def test_a_signal_ends_a_worker_by_an_exception_that_lets_it_clean_up() -> None:
         worker._end(15, None)
     assert end.value.code == 143
     assert worker.load_function("json:dumps") is json.dumps
+
+
+@pytest.mark.parametrize(("parent", "left"), [(7, []), (8, [0])])
+def test_a_worker_ends_with_its_coordinator(
+    monkeypatch: pytest.MonkeyPatch, parent: int, left: list[int]
+) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux ends a process with its parent")
+    asked: list[Any] = []
+    library = SimpleNamespace(prctl=lambda *what: asked.append(what))
+    monkeypatch.setattr(worker.ctypes, "CDLL", lambda *_, **__: library)
+    monkeypatch.setattr(worker.os, "getppid", lambda: 7)
+    monkeypatch.setattr(worker.os, "_exit", lambda code: asked.append(code))
+    worker._die_with(parent)
+    assert asked == [(1, signal.SIGKILL), *left], "it may have died before it was asked for"
