@@ -41,7 +41,7 @@ def table(
     )  # fmt: skip
 
 
-def test_the_guess_is_the_most_frequent_class_of_train() -> None:
+def test_the_guess_is_the_most_frequent_class_of_train(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a, which one of four dev examples has: its F1 is 2 / (4 + 1), that of b zero."""
     labels = [[0]] * 6 + [[1]] * 4 + [[1]] * 3 + [[0]]
     texts = ["left one"] * 6 + ["right one"] * 4 + ["right one"] * 3 + ["left one"]
@@ -56,6 +56,10 @@ def test_the_guess_is_the_most_frequent_class_of_train() -> None:
     )
     (missed,) = word_baselines(table(labels, ["train"] * 10 + ["dev"] * 4, texts))
     assert missed.macro_f1 == pytest.approx(3 / 7)
+    monkeypatch.setattr("distune.data.audit.bag_of_words.LARGEST_VOCABULARY", 1)
+    texts = ["left"] * 6 + ["right"] * 4 + ["right right right"] * 4
+    (few,) = word_baselines(table(labels, ["train"] * 10 + ["dev"] * 4, texts))
+    assert (few.words["a"], few.words["b"]) == (("left",), ()), "the words are those of train"
 
 
 def forms(widths: Sequence[int]) -> list[FileForm]:
@@ -69,13 +73,16 @@ def test_the_form_of_files_tells_a_class_only_above_chance() -> None:
     (told,) = file_findings(asked, forms([10, 20] * 20))
     assert (told.kind, told.severity) == ("file_form_tells_class", "severe")
     some = (
-        [10, 20] * 10 + [10, 20] * 8 + [20, 10] * 2
-    )  # 16 of 20 right: a macro F1 of 0.8, six tenths of the way
+        [10, 20] * 10 + [10, 20] * 7 + [20, 10] * 3
+    )  # 14 of 20 right: a macro F1 of 0.7, four tenths of the way
     assert [found.severity for found in file_findings(asked, forms(some))] == ["warning"]
     few = [10, 20] * 10 + [10, 20] * 6 + [20, 10] * 4  # 12 of 20: two tenths
     assert file_findings(asked, forms(few)) == []
     (first, second) = file_section(asked, forms([10, 20] * 20)).rows
     assert (first["median width"], second["median width"], first["files"]) == (10.0, 20.0, "PNG RGB: 20")
+    one_tall = [*forms([10] * 39), FileForm("JPEG", "L", 30, 90)]
+    assert [row["median height"] for row in file_section(asked, one_tall).rows] == [10.0, 10.0]
+    assert file_section(asked, one_tall).rows[1]["files"] == "PNG RGB: 19, JPEG L: 1"
 
 
 def test_what_stands_more_than_once_counts_without_its_first() -> None:

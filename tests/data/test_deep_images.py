@@ -285,6 +285,12 @@ def test_a_deep_tiff_whose_zero_is_white_is_shown_as_no_negative(tmp_path: Path)
     (tmp_path / "b.tif").write_bytes(negative)
     assert (read_pixels(tmp_path / "b.tif") == 255 - read_pixels(tmp_path / "a.tif")).all()
     assert reading_rule(negative, PixelRules()) != reading_rule(content, PixelRules())
+    small = Image.fromarray(grey.astype(np.uint8))
+    small.save(tmp_path / "c.tif", tiffinfo={262: 0})
+    with Image.open(tmp_path / "c.tif") as opened:
+        assert (read_pixels(tmp_path / "c.tif") == np.asarray(opened)).all(), (
+            "OpenCV turns those of 8 bits itself"
+        )
 
 
 @pytest.mark.parametrize(("mark", "shown"), [(2, 100), (1, 200), (0, 100)])

@@ -40,6 +40,7 @@ from distune.data.audit.texts import (
     word_section,
 )
 from distune.data.audit.values import class_word_findings
+from distune.data.pixels.intensity import PixelRules
 from distune.data.table import MISSING, Split, Table, Task
 
 from .test_audit_by_hand import forms, table
@@ -425,3 +426,21 @@ def test_the_whole_audit_leaves_out_what_has_no_label_or_too_many_classes(tmp_pa
     assert _with_few_classes(both) is both
     turned = _with_few_classes(replace(one, tasks=(wide, KIND), labels=labels[:, ::-1]))
     assert turned.tasks == (KIND,) and turned.labels.tolist() == labels[:, :1].tolist()
+    signs = Task("signs", ("p", "q"), "multi_label")
+    by_label = audit(replace(one, tasks=(KIND, signs), labels=labels[:, [0, 0, 0]]))
+    assert {row["task"] for row in by_label.sections[1].rows} == {"kind", "signs: p", "signs: q"}
+
+
+def test_images_are_compared_as_a_model_sees_them(tmp_path: Path) -> None:
+    """Under the window of the data set, which shows what is bright in either as white."""
+    random = np.random.default_rng(0)
+    seen = random.integers(0, 250, (16, 16))
+    for number in range(2):  # and a third one that is black
+        bright = np.where(np.arange(16) < 8, seen, random.integers(300, 60_000, (16, 16)))
+        Image.fromarray(bright.astype(np.uint16)).save(tmp_path / f"{number}.png")
+    Image.new("I;16", (16, 16)).save(tmp_path / "2.png")
+    one = table([[0], [0], [1]], ["train", "dev", "train"])
+    one = replace(one, images=tuple(str(tmp_path / f"{number}.png") for number in range(3)))
+    for rules, is_found in ((PixelRules(), False), (PixelRules(window=(128, 256)), True)):
+        kinds = [found.kind for found in audit(replace(one, rules=rules)).findings]
+        assert ("near_duplicate_images_across_splits" in kinds) is is_found

@@ -53,6 +53,8 @@ def test_small_blocks_give_the_same_pairs(monkeypatch: pytest.MonkeyPatch) -> No
     first, second = np.arange(40), np.arange(40, 60)
     whole = near_pairs(hashes, first, second, 1)
     monkeypatch.setattr(perceptual_hash, "LARGEST_BLOCK", 7)
+    alike_keys, rows = np.zeros(12, np.uint64), np.arange(6)
+    assert [len(left) for left, _ in perceptual_hash._equal_pairs(alike_keys, rows, rows + 6)] == [6] * 6
     assert np.array_equal(near_pairs(hashes, first, second, 1), whole)
     assert whole.tolist() == brute_force(hashes, first, second, 1)
 

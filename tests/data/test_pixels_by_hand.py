@@ -315,6 +315,8 @@ def test_pixels_become_square_and_red_green_blue(tmp_path: Path) -> None:
     )  # one side is shorter than asked: interpolated, not averaged
     expected = cv2.resize(narrow, (2, 2), interpolation=cv2.INTER_LINEAR)
     assert squared(narrow, 2)[0].tolist() == expected.tolist()
+    low = (np.arange(8).reshape(2, 4) * 30).astype(np.uint8)
+    assert squared(low, 3)[0].tolist() == [[5, 45, 85], [65, 105, 145], [125, 165, 205]]
     assert decode("", 3).tolist() == np.full((3, 3, 3), 128).tolist()
     cv2.imwrite(str(tmp_path / "deep.png"), np.array([[0, 1000], [2000, 4000]], np.uint16))
     told: list[tuple[str, int, int]] = []

@@ -95,6 +95,8 @@ def test_a_file_of_unlabelled_examples(root: Path) -> None:
     assert table.splits[-1] == "unlabelled" and table.texts[-1] == "unread" and table.groups[-1] == "new"
     assert table.labels[-1].tolist() == [MISSING, MISSING]
     assert table_fingerprint(table) != table_fingerprint(read(root, missing="allow"))
+    apart = read(root, missing="allow", unlabelled="more.csv", subgroup_columns=["case"])
+    assert apart.subgroups["case"][-1] in ("", "new") and apart.subgroups["case"][0] == table.groups[0]
     flow, alone = (audit(read).to_dict() for read in (table, table.labelled()))
     assert str(flow["sections"][0]) != str(alone["sections"][0])
     assert flow["findings"] == alone["findings"] and flow["sections"][1:] == alone["sections"][1:]

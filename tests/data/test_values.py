@@ -153,6 +153,7 @@ def test_of_spellings_that_differ_in_case_that_of_most_train_rows_is_kept() -> N
     assert case_twins(values, in_train) == {"mild": "Mild", "MILD ": "Mild"}
     assert case_twins(values) == {"Mild": "mild", "MILD ": "mild"}
     assert case_twins(values, in_train, apart={"Mild"}) == {"MILD ": "mild"}
+    assert case_twins(["", "", "\u200b"]) == {}, "nothing has no twin"
 
 
 def test_labels_that_are_columns_are_no_words_for_nothing() -> None:

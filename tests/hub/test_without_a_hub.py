@@ -129,6 +129,8 @@ def test_the_first_format_of_the_weights_is_taken_with_all_its_shards(tmp_path: 
     assert complete_weights(tmp_path) == []
     (tmp_path / shards[1]).touch()
     assert complete_weights(tmp_path) == [tmp_path / name for name in shards]
+    (tmp_path / index).write_text("{")
+    assert complete_weights(tmp_path) == [], "an index that nobody can read names no file"
 
 
 class Waits:

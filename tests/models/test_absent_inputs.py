@@ -82,6 +82,9 @@ def test_with_everything_there_it_is_the_model_without_them() -> None:
     assert set(able.state_dict()) - set(plain.state_dict()) == {"absent.image", "absent.text"}
     with torch.no_grad():
         assert torch.equal(plain(*batch()).logits[0], able(*batch()).logits[0])
+    assert plain(*batch(), absent=(GONE, NO_TEXT)).absent == (None, None), (
+        "nor does it look at what is absent"
+    )
 
 
 def test_dropout_takes_one_of_two_and_never_the_last() -> None:

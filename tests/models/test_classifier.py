@@ -101,6 +101,9 @@ def test_weights_depend_on_the_seed_alone(tasks: Tasks) -> None:
 
     assert torch.equal(weights(1, 5), weights(1, 6))
     assert not torch.equal(weights(1, 5), weights(2, 5))
+    assert not torch.equal(*(make(tasks, seed=seed).heads[1].weight for seed in (1, 2))), (
+        "not the encoders alone"
+    )
 
 
 def test_every_weight_gets_a_gradient(tasks: Tasks) -> None:

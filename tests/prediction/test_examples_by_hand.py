@@ -122,6 +122,8 @@ def test_examples_of_a_data_frame() -> None:
     assert [each.id for each in unnamed] == ["10", "11", "12", "13"]
     (odd,) = examples_of(pandas.DataFrame({"report": [["x"]]}), None, Columns((), ("report",)))
     assert odd.problem is not None and odd.problem.startswith("its text: ")
+    (empty,) = examples_of(pandas.DataFrame({"report": [" "]}), None, Columns((), ("report",)))
+    assert empty.text == "", "an empty text says nothing; it is not missing"
     twice = pandas.DataFrame([[1, 2]], columns=["x", "x"])
     with pytest.raises(UserError, match="two columns 'x'"):
         column_of(twice, "x")

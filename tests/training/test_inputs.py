@@ -118,6 +118,7 @@ def test_what_frozen_layers_depend_on_is_in_their_key(
     ]
     assert all(one != other for place, one in enumerate(keys) for other in keys[:place])
     assert keys[1]["layers"] == student.vision.layers and keys[0]["freeze"] == "all"
+    assert (keys[3]["layers"], keys[4]["freeze"], keys[5]["bf16"], keys[0]["device"]) == (1, 1, True, "cpu")
 
 
 def test_a_text_is_as_long_as_the_data_and_the_encoder_allow(

@@ -191,6 +191,8 @@ def test_a_regression_depends_on_the_teachers_encoders_and_the_data_alone(
     )
     assert (before != after) is (name in REGRESSION)
     assert key_of(regression_key(tiny_config(), "other", CPU)) != before
+    cuts = regression_key(tiny_config(teacher__vision__layers=1), "data", CPU)["cuts"]
+    assert cuts == [[1, None], [None, None]], "pretrained weights are those of the whole encoder"
     elsewhere = Compute(torch.device("cpu"), bf16=True)
     assert key_of(regression_key(tiny_config(), "data", elsewhere)) != before
 

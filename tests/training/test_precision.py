@@ -147,6 +147,8 @@ def test_on_a_gpu_models_of_every_size_are_trained_alike(
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: is_fast)
     found = resolved(TrainingConfig(device="cuda:1", precision=precision))
     assert found == Compute(torch.device("cuda:1"), uses, 0)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 2**20 * (2 + device.index))
+    assert found.peak_memory_mb() == 3.0
 
 
 def test_apples_gpu_trains_in_fp32_until_somebody_has_measured_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +156,8 @@ def test_apples_gpu_trains_in_fp32_until_somebody_has_measured_it(monkeypatch: p
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     found = resolved(TrainingConfig(device="auto", precision="auto"))
     assert (str(found.device), found.bf16, found.name) == ("mps:0", False, "Apple GPU (mps)")
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 5 * 2**19)
+    assert found.peak_memory_mb() == 2.5
 
 
 @pytest.mark.parametrize(("deterministic", "workspace"), [(True, ":4096:8"), (False, None)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,5 +64,8 @@ def test_the_mean_is_weighted_by_task() -> None:
     tasks = (Task("a", ("x", "y"), weight=3.0), Task("b", ("x", "y"), "ordinal", "quadratic_kappa"))
     scores = [np.array([0.5, 1.0]), np.array([0.1, -1.0])]
     assert weighted_mean_score(scores, tasks) == pytest.approx([0.4, 0.5])
+    alike = [replace(task, weight=0.3) for task in tasks]
+    thirds = [np.array([0.3, 0.7]), np.array([0.1, 0.4])]
+    assert weighted_mean_score(thirds, alike).tolist() == np.mean(thirds, axis=0).tolist(), "to the last bit"
     assert lowest_score(tasks) == -0.25
     assert lowest_score(tasks[:1]) == 0.0

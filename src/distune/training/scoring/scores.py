@@ -144,7 +144,7 @@ def undefined_scores(labels: NDArray[np.int64], tasks: Sequence[Task]) -> list[s
     problems = []
     for task, columns in zip(tasks, label_columns(tasks), strict=True):
         truth = labels[:, columns]
-        even = np.full((len(labels), len(task.classes)), 1 / len(task.classes))
+        answers = np.ones((len(labels), len(task.classes)))
         if task.score == "quadratic_kappa" and len(np.unique(truth[truth != MISSING])) == 1:
             problems.append(
                 f"task {task.name}: the quadratic kappa is 0, whatever is answered, where all examples have the same "
@@ -152,7 +152,7 @@ def undefined_scores(labels: NDArray[np.int64], tasks: Sequence[Task]) -> list[s
             )
             continue
         try:
-            task_score(task, truth, even)
+            task_score(task, truth, answers)
         except UndefinedScore as error:
             problems.append(str(error))
     return problems
