@@ -167,6 +167,18 @@ def test_words_that_stand_fewer_than_five_times_are_no_labels_of_a_cell(folder: 
     assert look(folder, {**COLUMNS, "findings": pairs(13)}).separators == {}
 
 
+@pytest.mark.parametrize("cells", [["a;b"], ['{"k":"a","s":1}', '{"k":"b","s":1}'], ['[{"x":1;"y":2}]', "a"]])
+def test_one_value_alone_and_json_are_no_labels_of_a_cell(folder: Path, cells: list[str]) -> None:
+    column = (cells * 60)[:60]
+    assert look(folder, {**COLUMNS, "region": column}).separators == {}
+
+
+@pytest.mark.parametrize("name", ["pat", "PatID", "record_id", "participant_id", "subjects"])
+def test_the_patient_has_many_names(folder: Path, name: str) -> None:
+    columns = {name if old == "patient_id" else old: cells for old, cells in COLUMNS.items()}
+    assert look(folder, columns).group == name
+
+
 def test_several_labels_of_a_cell_are_told_from_a_text(folder: Path) -> None:
     several = ["effusion;oedema", "oedema", "none", "effusion; mass"] * 15
     layout = look(
@@ -180,6 +192,16 @@ def test_a_split_column_is_found_by_its_values(folder: Path) -> None:
     splits = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
     assert look(folder, {**COLUMNS, "part": splits}).split == "part"
     assert look(folder, {**COLUMNS, "part": ["train"] * 60}).split is None
+
+
+def test_a_column_of_splits_that_cannot_be_followed_is_refused(folder: Path) -> None:
+    half = ["train"] * 40 + ["test"] * 10 + ["external"] * 10
+    with pytest.raises(UserError, match="'external'"):
+        look(folder, {**COLUMNS, "split": half})
+    assert look(folder, {**COLUMNS, "split": half}, labels=("split",)).labels == ("split",)
+    assert look(folder, {**COLUMNS, "procedure": half}).split is None  # whose name does not say so
+    numbers = look(folder, {**COLUMNS, "split": ["0", "1", "2"] * 20})
+    assert numbers.columns[-1].why.startswith("its name says splits")
 
 
 @pytest.mark.parametrize("prefix", ["", "photos/", "../"])

@@ -306,6 +306,13 @@ def test_rows_whose_case_is_not_known_stand_for_themselves(tmp_path: Path) -> No
     assert all(len(set(splits[60 + case :: 12])) == 1 for case in range(12))
 
 
+def test_without_cases_the_rows_of_one_image_are_in_one_split(tmp_path: Path) -> None:
+    layout = Layout(tmp_path, "file", None, ("grade",))
+    rows = [(f"{n % 30}.png", "ab"[n % 2]) for n in range(60)]
+    splits = made_splits(SourceTable(["file", "grade"], rows, layout, lambda cell: not cell), 1)
+    assert splits[:30] == splits[30:] and set(splits) == set(SPLITS)
+
+
 def test_a_table_of_train_and_test_gets_its_dev_from_train_by_case(tmp_path: Path) -> None:
     for number in range(80):
         image = np.random.default_rng(number).integers(0, 256, (8, 8), np.uint8)

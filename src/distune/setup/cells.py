@@ -22,7 +22,8 @@ _NAMED: Mapping[str, re.Pattern[str]] = {
     for role, words in {
         "label": "labels?|class(es)?|diagnos[ei]s|type|severity|grade|grading|category|target|finding|stage|score|"
         "modality|location|pathology|klasse|diagnose|befundklasse|schweregrad|typ",
-        "group": "patient(en)?|patients?|pid|subject|case|fall|mrn|uid|u_id|patientid|patnr|proband",
+        "group": "pat|patient(en)?|patients?|pid|patid|subjects?|case|fall|mrn|uid|u_id|patientid|patnr|proband|"
+        "participants?|record ?id",
         "text": "text|caption|report|description|findings?|note|notes|history|impression|comment|befund|anamnese",
         "split": "split|subset|partition|set|fold",
         "frame": "frame|frame number",
@@ -65,6 +66,8 @@ class Cells:
 
     def separator(self) -> str | None:
         """What parts several labels of a cell: few different parts, each often alone or with others."""
+        if len(self.times) < 2 or any(cell.lstrip().startswith(("{", "[{")) for cell in self.filled):
+            return None  # always the same, or an annotator's JSON
         for separator in (";", "|", ","):
             together = sum(separator in cell for cell in self.filled)
             parts = self.parts(separator)

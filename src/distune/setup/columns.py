@@ -145,6 +145,8 @@ def _roles(
         if name not in found and (is_split := _split_reason(name, cells)):
             take(name, "split", is_split)
             break
+    else:
+        _refuse_half_a_split({name: cells for name, cells in columns.items() if name not in found})
     if wishes.text is None:
         take(*_text(columns, found))
     if wishes.group is None:
@@ -187,6 +189,17 @@ def _split_reason(name: str, cells: Cells) -> str | None:
     if None not in values and "train" in values and len(values) > 1:
         return f"its values: {_shown(cells.times)}"
     return None
+
+
+def _refuse_half_a_split(columns: Mapping[str, Cells]) -> None:
+    """Refuses a column of splits that cannot be followed: what it keeps for testing would be trained on."""
+    for name, cells in columns.items():
+        odd = [value for value in cells.times if split_of(value) is None]
+        if odd and is_named("split", name) and "train" in map(split_of, cells.times):
+            raise UserError(
+                f"column {name!r} names splits, and {listed(odd)}, which is none: write train, dev or test, leave the "
+                "cell empty where a row is to be left out, or rename the column to have the splits made"
+            )
 
 
 def _text(columns: Mapping[str, Cells], found: Mapping[str, Column]) -> tuple[str | None, str, str]:
@@ -239,6 +252,8 @@ def _left_alone(name: str, cells: Cells) -> str:
         return "it is empty"
     if cells.share(_DATE) > 0.5:
         return "dates"
+    if is_named("split", name):
+        return "its name says splits, and its values do not: to have it followed, write train, dev and test"
     if is_named("unused", name):
         return (
             "it describes the patient or the place, not what is to be known; --labels takes it all the same"

@@ -22,9 +22,11 @@ def splits_of(table: SourceTable, seed: int) -> tuple[list[Split | None], str]:
     Returns:
         A split for each row, None where the table names none that is known; and a line for the user.
     """
-    by = table.layout.group or "row"
+    by, seeded = table.layout.group or "row", f"with seed {seed}"
+    if table.layout.group is None:
+        seeded += "; where a patient has several rows, name the column that tells with --group"
     if table.layout.split is None:
-        return list(made_splits(table, seed)), f"made by {by} with seed {seed}"
+        return list(made_splits(table, seed)), f"made by {by} {seeded}"
     splits = [split_of(cell) for cell in table.column(table.layout.split)]
     how = f"as column {table.layout.split!r} says"
     if "dev" in splits:
@@ -32,14 +34,19 @@ def splits_of(table: SourceTable, seed: int) -> tuple[list[Split | None], str]:
     train = [row for row, split in enumerate(splits) if split == "train"]
     for row, split in zip(train, made_splits(table.only(train), seed, ("train", "dev")), strict=True):
         splits[row] = split
-    return splits, f"{how}; dev was made from train by {by} with seed {seed}"
+    return splits, f"{how}; dev was made from train by {by} {seeded}"
 
 
 def made_splits(table: SourceTable, seed: int, wanted: Sequence[Split] = SPLITS) -> list[Split]:
-    """Splits by case; a row whose case is not known stands for itself."""
+    """Splits by case; a row whose case is not known stands for itself, and without cases rows of one image for one."""
     layout = table.layout
-    cases = [""] * len(table.rows) if layout.group is None else table.values(layout.group)
-    groups = [f"case {case}" if case else f"row {number}" for number, case in enumerate(cases)]
+    if layout.group is None:
+        first: dict[str, int] = {}
+        images = table.values(layout.image)
+        groups = [f"row {first.setdefault(image or str(n), n)}" for n, image in enumerate(images)]
+    else:
+        cases = table.values(layout.group)
+        groups = [f"case {case}" if case else f"row {number}" for number, case in enumerate(cases)]
     strata = list(zip(*(_strata(table, label) for label in layout.labels), strict=True))
     shares = FRACTIONS[: len(wanted)]
     fractions = [share / sum(shares) for share in shares]
