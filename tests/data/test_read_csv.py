@@ -115,6 +115,8 @@ def test_a_missing_group_column_and_a_missing_file_are_both_named(wound: Path) -
     assert "no column 'patient'" in lines[0]
     assert lines[1].startswith("metadata_dev.csv: there is no such file")
     assert len(lines) == 2
+    (wound / "metadata_valid.csv").write_text("")
+    assert "rename metadata_valid.csv" in problems(DataConfig(reader="wound", root=wound))[0]
 
 
 def test_a_column_that_is_there_twice_is_refused(wound: Path) -> None:

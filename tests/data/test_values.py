@@ -94,6 +94,8 @@ def test_a_code_for_nothing_is_noted_as_a_class_that_nobody_named_and_is_a_patie
 def test_all_values_that_look_alike_are_told() -> None:
     apostrophes, numbers = ("a'b", "a\N{RIGHT SINGLE QUOTATION MARK}b"), ("1,5", "1.5")
     assert sign_twins([*apostrophes, "c", "C", *numbers, "a'b"]) == [apostrophes, numbers]
+    notes = understood(group=[f"P{sign}{number}" for number in range(5) for sign in ("", "-")])[2]
+    assert len(notes) == 1 and "'P2', 'P-2'; and 2 more" in notes[0]
 
 
 def test_spellings_of_one_patient_are_one_group_everywhere() -> None:

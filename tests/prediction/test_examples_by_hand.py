@@ -415,8 +415,8 @@ def test_labels_that_define_no_score_are_refused_before_the_work(monkeypatch: py
 
 def test_examples_without_a_case_are_cases_of_their_own() -> None:
     examples = [Example(name, None, "x") for name in ("a", "b", "a", "c")]
-    assert _each_its_own(None, examples) == ["a (example 1)", "b", "a (example 3)", "c"]
-    assert _each_its_own(["p", "", "", "p"], examples) == ["p", "b", "a (example 3)", "p"]
+    assert _each_its_own("t", None, examples) == ["a (example 1)", "b", "a (example 3)", "c"]
+    assert _each_its_own("t", ["p", "", "", "p"], examples) == ["p", "b", "a (example 3)", "p"]
 
 
 def frame(**more: Any) -> Any:

@@ -20,7 +20,7 @@ from distune.data.table import MISSING, Task
 from distune.data.tokenizer import HashTokenizer
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, as_cell
-from distune.prediction.evaluation import evaluation_of
+from distune.prediction.evaluation import evaluate, evaluation_of
 from distune.prediction.example_pixels import array_of, encoder_pixels
 from distune.prediction.examples import Example, examples_of
 from distune.prediction.inputs import lacks
@@ -91,6 +91,44 @@ def test_cases_and_labels_are_compared_in_their_normal_form() -> None:
     found = evaluation_of(PREDICTOR, data, label_columns_of(data, PREDICTOR.tasks))
     assert (found["examples"], found["cases"]) == (5, 3)
     assert found["tasks"]["kind"]["accuracy"] == 0.8
+
+
+def test_what_makes_scores_say_less_than_the_number_of_examples_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def said(texts: list[str], labels: list[str]) -> list[str]:
+        caplog.clear()
+        examples = [Example(str(row), None, text) for row, text in enumerate(texts)]
+        evaluate(
+            PREDICTOR, Labelled("t", examples, {"kind": labels}, [f"P{row}" for row in range(len(texts))])
+        )
+        return [message for message in caplog.messages if message.startswith("t: ")]
+
+    assert said(["a", "b", "c"], ["short", "long", "short"]) == []
+    (line,) = said(["a", "b", "c"], ["short", "long", ""])
+    assert "1 of 3 examples have no label of task 'kind'" in line
+    (line,) = said(["a", "b", "a"], ["short", "long", "short"])
+    assert "1 example is there more than once, such as '0'" in line and "contradict" not in line
+    (line,) = said(["a", "b", "a", "b", "b"], ["short", "long", "long", "long", "long"])
+    assert "2 examples are there more than once" in line and "1 of them with labels that contradict" in line
+    _, line = said(["a", "b", "a"], ["short", "long", ""])
+    assert "contradict" not in line
+
+
+def test_patients_that_look_alike_are_refused_and_those_that_differ_in_signs_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "new.csv"
+    for one, other in (("P1", "p1"), ("007", "7")):
+        file.write_text(f"text,kind,patient\none,short,{one}\ntwo,long,{other}\n")
+        with pytest.raises(DataError, match=f"'{other}', '{one}'"):
+            labelled_file(PREDICTOR, file)
+    file.write_text("text,kind,patient\none,short,P-1\ntwo,long,P1\nc,long,unknown\n")
+    assert labelled_file(PREDICTOR, file).groups == ["P-1", "P1", "unknown"]
+    assert "'P-1', 'P1'" in caplog.text and "'unknown'" in caplog.text
+    file.write_text("text,KIND\none,short\n")
+    with pytest.raises(DataError, match="did you mean 'KIND'"):
+        labelled_file(PREDICTOR, file)
 
 
 def test_lists_of_labels_that_no_cell_holds_are_refused(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def split_csv(
     groups = [str(n) for n in range(len(rows))]
     if group_column:
         groups = [normal_form(row[header.index(group_column)]) for row in rows]
-        refuse_case_twins(metadata, group_column, groups)
+        refuse_case_twins(metadata, f"column {group_column!r}", groups)
     assigned = assign_splits(labels, groups, fractions=fractions[: len(splits)], seed=seed)
     make_folder(out)
     with all_or_none(out, files):
@@ -100,12 +100,12 @@ def split_csv(
     }
 
 
-def refuse_case_twins(source: Path, column: str, groups: Sequence[str]) -> None:
+def refuse_case_twins(source: Path | str, what: str, groups: Sequence[str]) -> None:
     """Refuses groups that look alike: they may be one patient, who would then be in two splits.
 
     Args:
         source: the table.
-        column: of the groups.
+        what: names the groups.
         groups: one a row, in their normal form.
 
     Raises:
@@ -118,7 +118,7 @@ def refuse_case_twins(source: Path, column: str, groups: Sequence[str]) -> None:
         shown = f"{'; '.join(pairs[:SHOWN])}{more}"
         raise DataError(
             source,
-            [f"column {column!r}: in two spellings that look alike: {shown}; {GROUP_REMEDY}"],
+            [f"{what}: in two spellings that look alike: {shown}; {GROUP_REMEDY}"],
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from distune.confirmation.statistics.inference.intervals import Interval, of_class
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.readers.spellings import normal_form
-from distune.data.table import Task
+from distune.data.table import MISSING, Task, label_columns
 from distune.errors import DataError
 from distune.prediction.labelled import Labelled, label_columns_of
 from distune.prediction.novelty import check_novelty
@@ -22,7 +23,9 @@ from distune.training.files.prediction_files import SplitPredictions, read_split
 from distune.training.scoring.evaluation import evaluate as all_metrics
 from distune.training.scoring.scores import undefined_scores
 from distune.utils.files.jsonl import append_line
+from distune.utils.text import counted
 
+_log = logging.getLogger(__name__)
 EXTERNAL = "external_evaluations.jsonl"
 """Evaluations on external data, one a line, in the folder of the run or beside the files of the bundle."""
 
@@ -45,8 +48,39 @@ def evaluate(
     labels = label_columns_of(data, predictor.tasks)
     if undefined := undefined_scores(labels, predictor.tasks):
         raise DataError(data.name, undefined)
+    for line in _remarks(predictor, data, labels):
+        _log.warning("%s: %s", data.name, line)
     is_new = check_novelty(predictor, data.name, data.examples)
     return {**evaluation_of(predictor, data, labels, on_progress), "new": is_new}
+
+
+def _remarks(predictor: Predictor, data: Labelled, labels: NDArray[np.int64]) -> list[str]:
+    """What makes scores say less than the number of examples does: labels that are not known, examples that repeat."""
+    total, lines = counted(len(labels), "example"), []
+    for task, columns in zip(predictor.tasks, label_columns(predictor.tasks), strict=True):
+        if unknown := int((labels[:, columns] == MISSING).all(axis=1).sum()):
+            lines.append(
+                f"{unknown} of {total} have no label of task {task.name!r}, and count in none of its scores"
+            )
+    reads = predictor.model.modalities
+    rows: dict[tuple[str, str], list[int]] = {}
+    for row, example in enumerate(data.examples):
+        if "image" not in reads or isinstance(example.image, str | Path):
+            key = (
+                str(example.image) if "image" in reads else "",
+                (example.text or "") if "text" in reads else "",
+            )
+            rows.setdefault(key, []).append(row)
+    if again := [same for same in rows.values() if len(same) > 1]:
+        differ = sum(
+            any(len(set(column) - {MISSING}) > 1 for column in labels[same].T.tolist()) for same in again
+        )
+        lines.append(
+            f"{counted(len(again), 'example is', 'examples are')} there more than once, such as "
+            f"{data.examples[again[0][0]].id!r}"
+            + (f", {differ} of them with labels that contradict each other" if differ else "")
+        )
+    return lines
 
 
 def evaluation_of(

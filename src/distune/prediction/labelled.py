@@ -16,6 +16,8 @@ from distune.config import Config, DataConfig, TaskConfig, load_config, with_val
 from distune.data import read_table
 from distune.data.readers.spellings import normal_form
 from distune.data.readers.table_formats import LOST_LISTS, guesses
+from distune.data.readers.values import group_notes
+from distune.data.split import refuse_case_twins
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError
 from distune.prediction.answers import label_separator, no_label
@@ -34,7 +36,7 @@ from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import was_trained_on
 from distune.utils.arguments import check_argument, check_path
 from distune.utils.files.paths import in_full
-from distune.utils.text import counted, listed, one_line
+from distune.utils.text import counted, listed, nearest_hint, one_line
 
 _log = logging.getLogger(__name__)
 GROUP_COLUMNS = ("group", "patient", "case")
@@ -129,7 +131,8 @@ def labelled(
         cells = _cells(f"labels of {task!r}", _in_cells(predictor, task, values), examples)
         held[task] = as_in_training(task, predictor.classes[task], config, cells)
     cases = cases if groups is None else _cells("groups", groups, examples)
-    return Labelled(name or "external data", examples, held, _each_its_own(cases, examples))
+    name = name or "external data"
+    return Labelled(name, examples, held, _each_its_own(name, cases, examples))
 
 
 def _refuse(source: str, **given: Any) -> None:
@@ -151,12 +154,19 @@ def _of_path(predictor: Predictor, path: Path, root: Path | None, name: str | No
     return replace(found, name=name) if name else found
 
 
-def _each_its_own(groups: Sequence[str] | None, examples: Sequence[Example]) -> list[str]:
-    """The groups, in which an example that names none is a group of its own; an id that is there twice names no one."""
+def _each_its_own(name: str, groups: Sequence[str] | None, examples: Sequence[Example]) -> list[str]:
+    """The groups, in which an example that names none is a group of its own; an id that is there twice names no one.
+
+    Raises:
+        DataError: two groups look alike, as in training.
+    """
     if groups is None:
         groups = [""] * len(examples)
     elif unknown := sum(not group for group in groups):
         _log.warning("%d of %d examples name no patient or case; each counts as one", unknown, len(groups))
+    refuse_case_twins(name, "groups", groups)
+    for note in group_notes(groups):
+        _log.warning("%s: %s", name, note)
     times = Counter(example.id for example in examples)
     return [
         group or (example.id if times[example.id] == 1 else f"{example.id} (example {row})")
@@ -225,7 +235,7 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
             [
                 f"not one column for each of the tasks {listed(missing)}"
                 + (f", nor one for each label ({listed(lacking)} not there)" if lacking else "")
-                + f"; columns found: {listed(header)}"
+                + f"; columns found: {listed(header)}{nearest_hint(missing[0], header)}"
             ],
         )
     if groups is None:
@@ -233,7 +243,7 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
             "%s: no column names the patient or case (looked for %s); each row counts as one of its own, and "
             "intervals are too narrow where a patient has several", path, listed(_group_columns(predictor)),
         )  # fmt: skip
-    return Labelled(path.name, examples, labels, _each_its_own(groups, examples))
+    return Labelled(path.name, examples, labels, _each_its_own(path.name, groups, examples))
 
 
 def _group_columns(predictor: Predictor) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ def prepare(
     layout = looked_at(metadata.parent, header, rows, wishes, is_missing)
     source = SourceTable(header, rows, layout, is_missing)
     if layout.group is not None:
-        refuse_case_twins(metadata, layout.group, source.values(layout.group))
+        refuse_case_twins(metadata, f"column {layout.group!r}", source.values(layout.group))
     splits, how = splits_of(source, seed)
     with tempfile.TemporaryDirectory() as temporary:
         _write_tables(Path(temporary), header, rows, splits)

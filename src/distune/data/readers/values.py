@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from distune.config import DataConfig, TaskConfig
 from distune.data.readers.nothing import CODES, may_be_nothing
-from distune.data.readers.problems import Fault
+from distune.data.readers.problems import SHOWN, Fault
 from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.spellings import case_twins, normal_form, one_spelling, sign_twins
 from distune.utils.text import counted
@@ -49,7 +49,7 @@ def interpreted(
     notes = missing.notes()
     faults: list[list[Fault]] = [[] for _ in examples]
     joined, noted = one_spelling(groups, "group")
-    notes += [*noted, *_same_signs("group", joined), *_doubtful("group", "a patient or case", joined)]
+    notes += [*noted, *group_notes(joined)]
     in_train = [example.split == "train" for example in examples]
     twins = case_twins(joined, in_train)
     for own, group in zip(faults, joined, strict=True):
@@ -103,6 +103,11 @@ def _labels(
     return [(settings.separator or "").join(own) for own in spelled], notes
 
 
+def group_notes(groups: Sequence[str]) -> list[str]:
+    """One line for the groups that look alike but for signs, and for each that may stand for nothing."""
+    return [*_same_signs("group", groups), *_doubtful("group", "a patient or case", groups)]
+
+
 def _has_columns(task: str, config: DataConfig) -> bool:
     return config.tasks.get(task, TaskConfig()).columns is not None
 
@@ -148,11 +153,12 @@ class _Missing:
 
 
 def _same_signs(what: str, values: Iterable[str]) -> list[str]:
-    """One line for the values that look alike but for signs."""
-    return [
-        f"{what}: {', '.join(map(ascii, same))} look alike but for signs; where they are one, correct the file"
-        for same in sign_twins(values)
-    ]
+    """One line for all values that look alike but for signs."""
+    if not (twins := sign_twins(values)):
+        return []
+    shown = "; ".join(", ".join(map(ascii, same)) for same in twins[:SHOWN])
+    more = f"; and {len(twins) - SHOWN} more" if len(twins) > SHOWN else ""
+    return [f"{what}: {shown}{more} look alike but for signs; where they are one, correct the file"]
 
 
 def cell_parts(cell: str, settings: TaskConfig) -> list[str]:
@@ -201,8 +207,8 @@ def _doubtful(
 ) -> list[str]:
     """One line for each value that often says that nothing is known, and is taken for something here."""
     return [
-        f"{what}: {value!r} is {taken} ({counted(count, 'cell')}); where it stands for nothing, list it in "
-        "data.missing_values"
+        f"{what}: {value!r} is {taken} ({counted(count, 'cell')}); where it stands for nothing, empty it "
+        "or list it in data.missing_values"
         for value, count in Counter(values).items()
         if value not in meant and (may_be_nothing(value) or value in codes)
     ]
