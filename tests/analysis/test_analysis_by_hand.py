@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,12 @@ def test_a_run_folder_is_among_the_studies_or_where_its_study_was_moved_to(tmp_p
     (study / "trial_0000").mkdir()
     assert _run_folder("/elsewhere/trial_0000", study) == study / "trial_0000"
     assert _run_folder(str(tmp_path / "t/trial_0001"), study) == tmp_path / "t/trial_0001"
+    # A fork's copy of a trial 0 of t is no trial 0 of the fork.
+    copied = partial(_run_folder, study_folder=study, is_copy=True)
+    assert copied(str(tmp_path / "t/trials/trial_0000")) == tmp_path / "t/trials/trial_0000"
+    (tmp_path / "t/trials/trial_0000").mkdir(parents=True)
+    assert copied("/before/it/moved/t/trials/trial_0000") == tmp_path / "t/trials/trial_0000"
+    assert copied("/before/it/moved/u/trials/trial_0000") is None and copied("/trial_0000") is None
 
 
 def test_a_file_with_a_single_study_is_that_study_whatever_it_is_called(tmp_path: Path) -> None:

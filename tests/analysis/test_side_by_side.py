@@ -20,7 +20,7 @@ from distune.config import TaskConfig
 from distune.confirmation.statistics.files import NUMBERS
 from distune.training.files.run_folder import write_results
 from distune.utils.files.sealed_files import write_sealed
-from tests.reporting.confirmed_numbers import CONFIRMATION
+from tests.reporting.confirmed_numbers import CONFIRMATION, of_the_study
 
 TRIALS = (
     TrialRecord(0, "complete", 0.5, baseline=True),
@@ -51,7 +51,7 @@ def study(tmp_path: Path) -> StudyRecord:
 def confirmed(study: StudyRecord, **changed: Any) -> float | None:
     """What is said of a study with these numbers of its confirmation."""
     assert study.folder is not None
-    write_sealed(study.folder / NUMBERS, {**CONFIRMATION, **changed})
+    write_sealed(study.folder / NUMBERS, of_the_study({**CONFIRMATION, **changed}, study))
     return side_by_side([study])[0].confirmed
 
 

@@ -74,8 +74,10 @@ def test_a_study_of_teachers_is_read_with_that_of_the_students(tmp_path: Path) -
 def test_a_confirmation_of_another_version_is_not_read(
     tmp_path: Path, changed: dict[str, Any], said: str | None
 ) -> None:
-    study = study_of(folder=tmp_path)
-    ranking = rank(study)
+    about = CONFIRMATION["contenders"].values()
+    scores = {each["trial"]: each["search_score"] for each in about if each["trial"] is not None}
+    study = study_of(*(complete(number, score) for number, score in scores.items()), folder=tmp_path)
+    ranking = rank(study_of())
     assert isinstance(read_confirmation(study_of(), ranking), Unknown)
     assert isinstance(read_confirmation(study, ranking), Unknown)
     write_sealed(tmp_path / NUMBERS, {**CONFIRMATION, **changed})
@@ -97,7 +99,7 @@ def test_a_confirmation_of_another_version_is_not_read(
 
 
 def test_a_confirmation_that_was_copied_from_another_study_is_none_of_this_one(tmp_path: Path) -> None:
-    """A study that was renamed keeps its own, known by the scores and the parameters of the confirmed trials."""
+    """A study keeps its own by whatever name: that is known by the scores and parameters of the confirmed trials."""
     about = CONFIRMATION["contenders"]
     scores = {each["trial"]: each["search_score"] for each in about.values() if each["trial"] is not None}
     assert len(scores) > 1
@@ -110,17 +112,21 @@ def test_a_confirmation_that_was_copied_from_another_study_is_none_of_this_one(t
         found = read_confirmation(study, rank(study))
         return found.reason if isinstance(found, Unknown) else None
 
-    run = run_folder(tmp_path / FOLDER, "trial_0001", about["trial_0001"]["seeds"][-1])
+    run = run_folder(tmp_path / FOLDER, "trial_0001", about["trial_0001"]["seeds"][0])
     run.mkdir(parents=True)
     save_config(with_values(Config(), {"student.lr": 0.01}), run / CONFIG)
+    few = dict(list(scores.items())[1:])
     for name in ("s", "z"):
         write_sealed(tmp_path / NUMBERS, {**CONFIRMATION, "study": name, "data_fingerprint": "x"})
         assert of(scores) is None
-        said = of(scores, data="other")
-        assert said is not None and "distune confirm" in said
-    few = dict(list(scores.items())[1:])
-    for said in (of(few), of({**scores, 1: 0.123}), of(scores, lr_of_trials=0.02)):
-        assert said is not None and "made for study z, not for s" in said
+        for said in (
+            of(scores, data="other"),
+            of(few),
+            of({**scores, 1: 0.123}),
+            of(scores, lr_of_trials=0.02),
+        ):
+            assert said is not None and "distune confirm" in said
+            assert ("made for study z, not for s" in said) is (name == "z")
 
 
 @pytest.mark.parametrize(

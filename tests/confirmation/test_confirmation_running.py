@@ -169,6 +169,21 @@ def test_a_run_is_done_with_its_results_and_what_answers_come_from(
     assert job.is_done is is_done
 
 
+@pytest.mark.parametrize("linked", ["base", "base/seed_1", "base/seed_1/fold_2"])
+def test_a_run_that_is_not_done_is_written_into_no_link(linked: str, tmp_path: Path) -> None:
+    job = Job(0, "base", 1, Config(), tmp_path / "base/seed_1", folds=2)
+    job.check_folder()
+    (tmp_path / "mine/seed_1/fold_1").mkdir(parents=True)
+    (tmp_path / linked).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / linked).symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match="is a link"):
+        job.check_folder()
+    for run in job.runs:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / RESULTS).write_text("{}")
+    job.check_folder()
+
+
 def test_folds_are_done_when_each_has_its_results(tmp_path: Path) -> None:
     job = Job(0, "base", 1, Config(), tmp_path, folds=2)
     for run in job.runs:

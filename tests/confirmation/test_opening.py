@@ -73,8 +73,8 @@ def test_no_weights_of_a_run_are_deleted_where_a_link_leads_to(tmp_path: Path, l
 
 
 def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path) -> None:
-    def plan(gain: float, seeds: int = 2) -> dict[str, Any]:
-        trained = [{"name": "best"}, {"name": "base"}]
+    def plan(gain: float, seeds: int = 2, score: float = 0.8) -> dict[str, Any]:
+        trained = [{"name": "best", "search_score": score}, {"name": "base", "search_score": None}]
         return {
             "relevant_gain": gain,
             "data_fingerprint": "f",
@@ -83,7 +83,10 @@ def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path)
         }
 
     def numbers(gain: float) -> dict[str, Any]:
-        of_both = {"base": {"kind": "base"}, "best": {"kind": "trial"}, "majority": {"kind": "baseline"}}
+        of_both = {
+            "base": {"kind": "base", "search_score": None}, "best": {"kind": "trial", "search_score": 0.8},
+            "majority": {"kind": "baseline", "search_score": None},
+        }  # fmt: skip
         return {**plan(gain), "contenders": of_both}
 
     kept, shown = tmp_path / FOLDER / PLAN, tmp_path / NUMBERS
@@ -93,6 +96,7 @@ def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path)
     assert gains_before(tmp_path, plan(0.02)) == [0.01]
     assert gains_before(tmp_path, plan(0.05)) == [0.01, 0.02]
     assert gains_before(tmp_path, plan(0.05, seeds=3)) == [], "of other answers"
+    assert gains_before(tmp_path, plan(0.05, score=0.7)) == [], "of another study's trials"
     before = [{"contender": "base", "relevant_gain": 0.03}]
     write_sealed(shown, {**numbers(0.02), "recommended_before": before})
     assert gains_before(tmp_path, plan(0.05)) == [0.03, 0.02, 0.01]

@@ -6,6 +6,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from distune.analysis.records.study_record import StudyRecord
+
 HOSTILE = '<script>alert("x")</script>|**b** `c` [a](javascript:x) <img src=x onerror=y>\x1b[31m\n# heading'
 
 
@@ -256,3 +258,13 @@ VARIANTS: dict[str, Callable[[dict[str, Any]], None]] = {
     "in detail": _in_detail,
 }
 """Changes of a confirmation that recommends its trial."""
+
+
+def of_the_study(numbers: dict[str, Any], study: StudyRecord) -> dict[str, Any]:
+    """The same confirmation with the scores that the study's trials have, by which it is known as the study's own."""
+    scores = {trial.number: trial.value for trial in study.trials}
+    contenders = {
+        name: {**about, "search_score": scores.get(about["trial"], about["search_score"])}
+        for name, about in numbers["contenders"].items()
+    }
+    return {**numbers, "contenders": contenders}

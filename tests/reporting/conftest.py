@@ -17,7 +17,7 @@ from distune.data.table import Task
 from distune.reporting.report import write_report
 
 sys.path.insert(0, str(Path(__file__).parent))
-from confirmed_numbers import AUDIT, CONFIRMATION, HOSTILE
+from confirmed_numbers import AUDIT, CONFIRMATION, HOSTILE, of_the_study
 from full_study import build_study
 from pages import text_of
 from studies import study_at
@@ -68,6 +68,8 @@ def write(tmp_path: Path) -> Callable[..., str]:
 
     def written(confirmation: Any = None, audit: Any = None, **about: Any) -> str:
         study = study_at(tmp_path / "study", **about)
+        if isinstance(confirmation, dict):
+            confirmation = of_the_study(confirmation, study)
         for name, held in (("confirmation.json", confirmation), ("audit.json", audit)):
             if held is not None:
                 text = held if isinstance(held, str) else json.dumps(held)

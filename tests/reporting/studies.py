@@ -326,10 +326,13 @@ def confirmed(full: StudyRecord, folder: Path) -> StudyRecord:
     return replace(full, folder=folder)
 
 
-def study_at(folder: Path, name: str = "s", best: float = 0.8, text: str | None = None) -> StudyRecord:
-    """A study whose trial 0 is the base and whose trial 1 is the best."""
+def study_at(
+    folder: Path, name: str = "s", best: float = 0.8, text: str | None = None, more: int = 0
+) -> StudyRecord:
+    """A study whose trial 0 is the base and whose trial 1 is the best; more trials score less."""
     study = optuna.create_study(study_name=name, direction="maximize")
     study.set_user_attr("base_config", {} if text is None else {"student": {"text": text}})
     study.add_trials([create_trial(value=0.7, user_attrs={"baseline": True}), create_trial(value=best)])
+    study.add_trials([create_trial(value=0.1)] * more)
     folder.mkdir(exist_ok=True)
     return from_optuna(study, folder)

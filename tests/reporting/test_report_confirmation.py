@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
-from confirmed_numbers import CONFIRMATION, compared, recommending_the_trial
+from confirmed_numbers import CONFIRMATION, compared, of_the_study, recommending_the_trial
 from optuna.trial import create_trial
 from pages import cards, first_screen, section, text_of
 
@@ -80,7 +80,7 @@ def test_starting_values_say_where_no_trial_is_shown_to_be_better(
     best = max(study.complete, key=lambda trial: trial.value or 0.0).number
     numbers["study"] = study.name
     numbers["contenders"]["trial_0001"]["trial"] = numbers["recommendation"]["trial"] = best
-    (tmp_path / "confirmation.json").write_text(json.dumps(numbers), encoding="utf-8")
+    (tmp_path / "confirmation.json").write_text(json.dumps(of_the_study(numbers, study)), encoding="utf-8")
     said = section(text_of(study), "Recommended starting values")
     assert ("None of the confirmed" in said) == is_said
 
@@ -210,7 +210,7 @@ def test_how_many_a_trial_was_picked_from_is_counted_alike_everywhere(write: Wri
         "searched": 9,
     }
     numbers["recommendation"]["candidates"]["trial_0002"] = gains
-    text = write(numbers)
+    text = write(numbers, more=1)
     held = cards(text)
     assert "2 trials, the base config and a student without a teacher" in held["Config to use"].remark
     assert "from 2 of 9 complete trials" in held[TUNING].remark
@@ -360,7 +360,7 @@ def test_a_confirmation_of_a_former_best_trial_confirms_no_gain(
 ) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
     numbers["contenders"]["trial_0001"]["trial"] = trial
-    text = write(numbers, best=best)
+    text = write(numbers, best=best, more=4)
     assert "The confirmation is out of date." in first_screen(text) and "distune confirm" in first_screen(
         text
     )

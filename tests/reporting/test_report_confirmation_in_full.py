@@ -100,7 +100,7 @@ def test_long_tables_hold_the_recommended_and_the_base_config_alone(write: Write
         "trial": 2,
     }
     numbers["recommendation"] |= {"contender": "trial_0001", "kind": "trial"}
-    said = section(write(numbers), FULL)
+    said = section(write(numbers, more=1), FULL)
     for title in ("Calibration", "With an input missing"):
         table = said.split(f"### {title}")[1].split("\n### ")[0]
         assert "`trial_0001`" in table and "`base`" in table and "`trial_0002`" not in table

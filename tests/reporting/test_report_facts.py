@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confirmed_numbers import AUDIT, CONFIRMATION, VARIANTS, recommending_the_trial
+from confirmed_numbers import AUDIT, CONFIRMATION, VARIANTS, of_the_study, recommending_the_trial
 from facts import Drawings, Tags, facts_of
 from pages import read, text_of
 from studies import KINDS, study_at, study_of
@@ -102,10 +102,10 @@ def test_what_studies_lack_is_on_record(tmp_path: Path) -> None:
 
 def test_what_a_confirmation_says_of_its_numbers_is_on_record(tmp_path: Path) -> None:
     """The page of one that recommends its trial, and what others state in its place."""
-    study = study_at(tmp_path / "study")
+    study = study_at(tmp_path / "study", more=1)
 
     def stated(numbers: dict[str, Any]) -> list[str]:
-        (tmp_path / "study" / "confirmation.json").write_text(json.dumps(numbers))
+        (tmp_path / "study" / "confirmation.json").write_text(json.dumps(of_the_study(numbers, study)))
         return facts_of(text_of(study), tmp_path).splitlines()
 
     (tmp_path / "study" / "recommended_config.yaml").write_text("name: s\n")

@@ -24,7 +24,7 @@ from distune.store import Store
 from distune.training.callbacks import Callback, EpochRecord
 from distune.training.files import checkpoint
 from distune.training.files.results import RunResult
-from distune.training.files.run_folder import openings, read_results
+from distune.training.files.run_folder import ENVIRONMENT, METRICS, OPENINGS, RESULTS, openings, read_results
 from distune.training.run import run, run_teacher
 from distune.training.student import load_student, student_seed
 from tests.forked import forked
@@ -247,6 +247,41 @@ def test_test_split_stays_shut_unless_asked_and_every_opening_is_recorded(
     for name in ("b", "c"):
         assert run(tiny_config(), tmp_path / name, open_test=True).results["test_split"] == "opened"
     assert [line["by"] for line in openings(tmp_path)] == ["b", "c"]
+
+
+def test_a_run_that_may_not_record_its_opening_trains_nothing(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    (tmp_path / OPENINGS).symlink_to(tmp_path / "mine")
+    epochs: list[EpochRecord] = []
+    with pytest.raises(OSError, match="link"):
+        run(
+            tiny_config(),
+            tmp_path / "a",
+            open_test=True,
+            callback=Calls(lambda epoch: not epochs.append(epoch)),
+        )
+    assert not epochs
+
+
+def test_a_run_writes_nothing_into_another_one_that_began_in_its_place(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    """The folder is moved in mid-training, and the same command given again in another terminal."""
+    folder, others = tmp_path / "run", {ENVIRONMENT: b"{}", METRICS: b"of the other run"}
+
+    def move(epoch: EpochRecord) -> bool:
+        if not (tmp_path / "moved").exists():
+            folder.rename(tmp_path / "moved")
+            folder.mkdir()
+            for name, content in others.items():
+                (folder / name).write_bytes(content)
+        return True
+
+    with pytest.raises(UserError, match="another run began"):
+        run(tiny_config(student__epochs=3), folder, callback=Calls(move))
+    assert {name: (folder / name).read_bytes() for name in others} == others
+    assert not (folder / RESULTS).exists()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import socket
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import optuna
 import pytest
@@ -359,18 +360,34 @@ def _another_programs(folder):
         other.execute("CREATE TABLE bookmarks (url TEXT)")
 
 
-@pytest.mark.parametrize(
-    "make", [_other_question, _foreign, _deleted_trials, _no_parameters, _another_programs]
-)
+def _linked(folder, name):
+    """A study of somebody who wants `tune` to write into what is not theirs."""
+    closed_study(folder, settings_of(), "s")
+    (folder / "s" / name).parent.mkdir(parents=True)
+    (folder / "s" / name).symlink_to(folder / "old.db")
+
+
+def _file_of_its_name(folder):
+    closed_study(folder, settings_of(), "s")
+    (folder / "s").write_text("notes")
+
+
+REFUSED = [
+    _other_question, _foreign, _deleted_trials, _no_parameters, _another_programs, _file_of_its_name,
+    partial(_linked, name="study.log"), partial(_linked, name="trials/trial_0000"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", REFUSED)
 @pytest.mark.parametrize("options", [{"name": "s"}, {"name": "old", "fork": "s"}], ids=["tune", "fork"])
 def test_a_study_that_is_refused_keeps_its_bytes(tmp_path, make, options):
     """A database that is opened for writing changes, whatever follows."""
     closed_study(tmp_path, settings_of(), "old")
     make(tmp_path)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(UserError, match=r"study s|s\.db"):
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises((UserError, OSError), match=r"study s|s\.db|a link|is a file"):
         tune(tune_request(logs=tmp_path, **options))
-    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("is_shared", [False, True])

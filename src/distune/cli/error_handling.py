@@ -121,6 +121,8 @@ def ending_of(error: Exception) -> tuple[int, str]:
         named, reason = error.filename2 or error.filename, error.strerror or error  # of a copy the second one
         if not named:  # a socket, a lock, a disk that fails: only where it was met says what
             return BAD_INPUT, f"{type(error).__name__}: {reason}; {_kept(error)}"
+        if error.errno == errno.ELOOP and Path(named).is_symlink():
+            return BAD_INPUT, f"{named}: is a link where no link is followed; remove it"
         return BAD_INPUT, f"{named}: {reason}; check the path and its permissions"
     what = f"{type(error).__name__}: {_first_line(error)}"
     if plugin := plugin_behind(error):

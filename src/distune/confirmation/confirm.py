@@ -13,13 +13,15 @@ import filelock
 import optuna
 from optuna.study import Study
 
+from distune.analysis.records.from_optuna import from_optuna, run_folder_of
 from distune.analysis.records.sources import database_file
+from distune.analysis.records.study_files import of_another_study
 from distune.config import with_values
 from distune.confirmation.candidates import Candidate, confirmation_seeds, contenders
 from distune.confirmation.course import Confirmation, Show
 from distune.confirmation.opening import Opening, plan_name
 from distune.confirmation.request import ConfirmRequest, ConfirmResult
-from distune.confirmation.statistics.files import FOLDER
+from distune.confirmation.statistics.files import FOLDER, NUMBERS
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.errors import UserError
@@ -35,6 +37,7 @@ from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import NEUTRAL_KEYS
 from distune.tuning.study.storage_url import redacted, sqlite_url
 from distune.utils.files.default_folders import STUDIES
+from distune.utils.files.sealed_files import read_sealed
 
 
 def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmResult:
@@ -65,7 +68,9 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         fingerprint = str(study.user_attrs["data_fingerprint"])
         seed = int(study.user_attrs["seed"])
         name, folds = study.study_name, study.user_attrs.get("folds")
-        searched = len(ranked(study.get_trials(deepcopy=False)))
+        trials = study.get_trials(deepcopy=False)
+        searched = len(ranked(trials))
+        trial_folders = {trial.number: run_folder_of(trial, folder) for trial in trials}
     if settings:
         candidates = [replace(each, config=with_values(each.config, settings)) for each in candidates]
     confirmation = folder / FOLDER
@@ -79,8 +84,9 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         opening.check()  # before the data are read, which takes its time
         table = _table(candidates[0], fingerprint, request.subgroup_columns)
         work = Confirmation(
-            request, name, folder, candidates, seeds, table, seed, opening, interrupted, show, folds, searched
-        )
+            request, name, folder, candidates, seeds, table, seed, opening, interrupted, show, folds, searched,
+            trial_folders,
+        )  # fmt: skip
         return work.run([*notes, *_about(table, folds)])
 
 
@@ -98,12 +104,23 @@ def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
         study = optuna.load_study(study_name=name, storage=storage)
         if not is_made_by_tune(study):
             raise UserError(f"study {study.study_name} was not made by distune tune; it cannot be confirmed")
+        _check_no_other_confirmation(study, folder)
         if status_of(study, redacted(url), datetime.now().astimezone()).workers:
             raise UserError(
                 f"study {study.study_name} is still running: its best trials may change; "
                 "let it finish or stop it, then confirm"
             )
         yield study, folder
+
+
+def _check_no_other_confirmation(study: Study, folder: Path) -> None:
+    """Refuses to replace the confirmation of another study, as one that was copied here."""
+    try:
+        wrong = of_another_study(from_optuna(study, folder), read_sealed(folder / NUMBERS))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or a damaged one
+        return
+    if wrong:
+        raise UserError(f"{folder}: {wrong}")
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -44,7 +44,6 @@ from distune.store import Store
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import check_scores
 from distune.tuning.coordinator.interrupts import Interrupts
-from distune.tuning.coordinator.retention import folder_name
 from distune.tuning.executors.make import described, devices_for, make_executor
 from distune.utils.files.atomic import check_replaceable
 from distune.utils.files.generated import write_generated
@@ -72,6 +71,7 @@ class Confirmation:
         show: called with a line now and then.
         folds: of the study; None where its trials are evaluated on dev.
         searched: complete trials of the study.
+        trial_folders: run folders of the study's trials by number, those of a fork among them.
     """
 
     request: ConfirmRequest
@@ -86,6 +86,7 @@ class Confirmation:
     show: Show
     folds: int | None
     searched: int
+    trial_folders: Mapping[int, Path | None] = field(default_factory=dict)
 
     @property
     def _confirmation(self) -> Path:
@@ -173,12 +174,9 @@ class Confirmation:
     def _expected_power(self) -> ExpectedPower | None:
         """The power for the tuning gain; None where the search kept no predictions, or where the base is the best."""
         best, base = self.candidates[0], next(candidate for candidate in self.candidates if candidate.is_base)
-        folders = [
-            None if candidate.trial is None else self.folder / "trials" / folder_name(candidate.trial)
-            for candidate in (best, base)
-        ]
+        runs = [None if each.trial is None else self.trial_folders.get(each.trial) for each in (best, base)]
         cases, gain = cases_to_evaluate(self.table, self.folds), self.request.relevant_gain
-        return foresee(folders[0], folders[1], self.folds, self.table.tasks, cases=cases, gain=gain)
+        return foresee(runs[0], runs[1], self.folds, self.table.tasks, cases=cases, gain=gain)
 
     @property
     def _why_not_expected(self) -> str:

@@ -35,5 +35,7 @@ def _asked(record: Mapping[str, Any]) -> tuple[Any, ...]:
     """What the answers are of; other ones may well recommend another contender."""
     trained = record["contenders"]
     if isinstance(trained, Mapping):  # of the numbers, where baselines are among them
-        trained = [{"name": name} for name, about in trained.items() if about["kind"] != "baseline"]
-    return record["data_fingerprint"], record["seeds"], sorted(each["name"] for each in trained)
+        trained = [{"name": name, **about} for name, about in trained.items() if about["kind"] != "baseline"]
+    # The scores of the search too: another study has trials of these numbers, and this one may be renamed.
+    named = sorted((each["name"], each["search_score"] or 0) for each in trained)
+    return record["data_fingerprint"], record["seeds"], named

@@ -14,6 +14,7 @@ from distune.training.files.run_folder import RESULTS, WEIGHTS, has_finished, re
 from distune.training.keys import versions_behind
 from distune.tuning.trials.folds import fold_folder
 from distune.tuning.trials.messages import TrialTask
+from distune.utils.files.paths import check_no_link
 from distune.utils.text import counted
 
 
@@ -76,11 +77,13 @@ class Job:
             (run / RESULTS).unlink()
 
     def check_folder(self) -> None:
-        """Refuses a folder in which another config was trained.
+        """Refuses a folder in which another config was trained, and one that is a link and not done.
 
         Raises:
             UserError: names the folder and what differs.
         """
+        if not self.is_done:
+            check_no_link(self.folder.parent, self.folder, *self.runs)
         path = self.runs[0] / "config.yaml"
         try:
             there = config_identity(load_config(path)) if path.is_file() else None

@@ -79,24 +79,25 @@ def write_mistakes(
     what = f"mistakes_{split}.html of this run"
     check_output(page, is_earlier, what, suffix=".html", inputs=[run], overwrite=overwrite)
     if any(mistake.image for task in found for mistake in task.most_confident):
-        _warn_of_other_data(run, config)
+        for line in other_data(run, config):
+            _log.warning("%s", line)
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, mistakes_page(name, split, config, found))
     return page
 
 
-def _warn_of_other_data(run: Path, config: Config) -> None:
+def other_data(run: Path, config: Config) -> list[str]:
     """Says where pictures may be others than the student saw, or cannot be compared with those."""
     try:
         is_same = was_trained_on(run, read_table(config.data, config.seed, check_images=False))
     except UserError as error:
-        _log.warning("the data set cannot be read: %s", one_line(error))
-    else:
-        if is_same is False:
-            _log.warning(
-                "%s is not as it was when %s was trained: pictures may be others than the student saw",
-                config.data.root, run,
-            )  # fmt: skip
+        return [f"the data set cannot be read: {one_line(error)}"]
+    if is_same is not False:
+        return []
+    return [
+        f"{config.data.root} is not as it was when {run} was trained: pictures and labels may be others than the "
+        "student saw"
+    ]
 
 
 def mistakes_page(name: str, split: str, config: Config, found: Sequence[TaskMistakes]) -> str:

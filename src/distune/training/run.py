@@ -20,7 +20,7 @@ from distune.data.fingerprint import check_unchanged, image_fingerprints, table_
 from distune.data.readers.table_formats import guesses
 from distune.distillation import LOSSES, LossShapes, Objective, label_shares, shared_modalities, undefined
 from distune.distillation.loss_parts import exclusive_weights
-from distune.errors import ConfigError
+from distune.errors import ConfigError, UserError
 from distune.models.classifier import Classifier
 from distune.models.init_from_teacher import check_start, copy_layers
 from distune.store import Store, key_of
@@ -30,7 +30,14 @@ from distune.training.devices import Compute, compute_for
 from distune.training.files.checkpoint import CheckpointFile
 from distune.training.files.prediction_files import write_predictions
 from distune.training.files.results import RunResult
-from distune.training.files.run_folder import record_opening, start_folder, write_metrics, write_results
+from distune.training.files.run_folder import (
+    ENVIRONMENT,
+    OPENINGS,
+    record_opening,
+    start_folder,
+    write_metrics,
+    write_results,
+)
 from distune.training.hub_commits import with_commits
 from distune.training.inputs.inputs import InputSteps, files_hash
 from distune.training.keys import student_key, uses_teacher, versions_behind
@@ -47,6 +54,7 @@ from distune.training.student import (
     student_seed,
 )
 from distune.training.teacher.teacher import Teacher, TeacherStage, class_weights
+from distune.utils.files.paths import check_appendable, read_file
 
 _log = logging.getLogger(__name__)
 
@@ -142,6 +150,7 @@ class _Run(Callback):
     history: list[EpochRecord] = field(default_factory=list)
     table: Table = field(init=False)
     fingerprint: str = field(init=False)
+    begun: bytes = field(init=False)
     steps: InputSteps = field(init=False)
     student: Classifier = field(init=False)
     examples: Examples = field(init=False)
@@ -194,7 +203,10 @@ class _Run(Callback):
             )
         if is_new:  # one that was there, and is moved or deleted meanwhile, stays gone
             self.folder.mkdir(parents=True, exist_ok=True)
+        if scores_test:
+            check_appendable(self.folder.parent / OPENINGS)  # the split is opened after the training
         start_folder(self.folder, config, self.table, self.compute)
+        self.begun = read_file(self.folder / ENVIRONMENT)
 
     @property
     def key(self) -> str:
@@ -212,9 +224,19 @@ class _Run(Callback):
         self.callback.on_replay(stage, epochs)
 
     def on_epoch_end(self, record: EpochRecord) -> None:
+        self.check_folder()
         self.history.append(record)
         write_metrics(self.folder, self.history)
         self.callback.on_epoch_end(record)
+
+    def check_folder(self) -> None:
+        """Refuses to write into the run that another command began in this folder's place, after it was moved."""
+        there = self.folder / ENVIRONMENT
+        if there.is_file() and read_file(there) != self.begun:
+            raise UserError(
+                f"{self.folder}: another run began in this folder while this command trained; where its own was moved "
+                "to, `distune train --out` with that folder resumes it"
+            )
 
     def train(self) -> tuple[Teacher | None, Fitted]:
         teacher, targets = None, None
@@ -270,6 +292,7 @@ class _Run(Callback):
             callback=self,
             checkpoint=self.checkpoint,
         )
+        self.check_folder()
         if not fitted.stopped:
             save_student(self.folder, self.student, table)
         return fitted

@@ -46,6 +46,7 @@ SETTING_KEYS = (
 )
 SUMMARY_NAME = "study_summary.json"
 BEST_CONFIG_NAME = "best_config.yaml"
+LOG_NAME = "study.log"
 
 
 def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
@@ -188,7 +189,7 @@ def _machine(trials: Sequence[FrozenTrial]) -> dict[str, Any]:
 
 
 def _files(folder: Path, has_best: bool) -> dict[str, str]:
-    files = {"summary": folder / SUMMARY_NAME, "log": folder / "study.log", "trials": folder / "trials"}
+    files = {"summary": folder / SUMMARY_NAME, "log": folder / LOG_NAME, "trials": folder / "trials"}
     if has_best:
         files["best_config"] = folder / BEST_CONFIG_NAME
     return {name: str(path) for name, path in files.items()}

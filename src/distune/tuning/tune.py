@@ -48,8 +48,9 @@ from distune.tuning.study.storage_retry import OPENING_LIMIT, StorageRetry
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study_dataset import Inspection, inspect
 from distune.tuning.study_run import Ending, StudyRunner
-from distune.tuning.summary import BEST_CONFIG_NAME, SUMMARY_NAME, write_summary
+from distune.tuning.summary import BEST_CONFIG_NAME, LOG_NAME, SUMMARY_NAME, write_summary
 from distune.utils.files.atomic import check_replaceable
+from distune.utils.files.paths import check_appendable
 
 __all__ = [
     "TrialFunctions",
@@ -86,8 +87,10 @@ def tune(request: TuneRequest) -> TuneResult:
     if not _check_study(request, folder, url, name, settings):
         _check_new(request, name)
     check_replaceable(folder / SUMMARY_NAME, folder / BEST_CONFIG_NAME)
+    if folder.exists():
+        check_appendable(folder / LOG_NAME)
     # The storage first: where there is none, no folder of the study is left.
-    with interrupts() as interrupted, opened(url) as storage, log_file(folder / "study.log"):
+    with interrupts() as interrupted, opened(url) as storage, log_file(folder / LOG_NAME):
         retrying = StorageRetry(interrupted=interrupted)
         opening = StorageRetry(OPENING_LIMIT, interrupted=interrupted)
         study, settings = _open(request, storage, name, settings, opening)

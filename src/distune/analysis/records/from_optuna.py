@@ -141,7 +141,7 @@ def _trial(trial: optuna.trial.FrozenTrial, folder: Path | None) -> TrialRecord:
         seconds=seconds,
         memory_mb=attributes.number(attrs.get("peak_memory_mb")),
         device_memory_mb=attributes.number(attrs.get("peak_device_mb")),
-        folder=_run_folder(attrs.get("folder"), folder),
+        folder=run_folder_of(trial, folder),
         baseline=attrs.get("baseline") is True,
         cache=attributes.numbers(_of_store(attrs)),
         fold_scores=_fold_scores(attrs.get("fold_scores")),
@@ -159,7 +159,18 @@ def _fold_scores(recorded: Any) -> tuple[float, ...] | None:
     return tuple(score for score in found if score is not None) or None
 
 
-def _run_folder(recorded: Any, study_folder: Path | None) -> Path | None:
+def run_folder_of(trial: optuna.trial.FrozenTrial, study_folder: Path | None) -> Path | None:
+    """The run folder of a trial, as far as it is known.
+
+    Args:
+        trial: of a study, perhaps copied there by a fork.
+        study_folder: the study's folder, where it has one.
+    """
+    attrs = trial.user_attrs
+    return _run_folder(attrs.get("folder"), study_folder, is_copy="copied_from" in attrs)
+
+
+def _run_folder(recorded: Any, study_folder: Path | None, *, is_copy: bool = False) -> Path | None:
     """The recorded folder, or the one of that name in a study folder that was moved since.
 
     The record may be anybody's: what leaves the folder of studies, as no run of ours does, is no run folder.
@@ -169,7 +180,10 @@ def _run_folder(recorded: Any, study_folder: Path | None) -> Path | None:
     path = Path(recorded)
     if not (_is_possible(path) and _is_possible(Path(path.name))):
         return None
-    if study_folder is not None:
+    if study_folder is not None and is_copy:  # the fork's own trials have other numbers
+        beside = study_folder.parent.joinpath(*path.parts[-3:])
+        path = beside if beside.is_dir() else path
+    elif study_folder is not None:
         for candidate in (study_folder / path.name, study_folder / "trials" / path.name):
             if candidate.is_dir():
                 return candidate

@@ -85,24 +85,26 @@ def of_another_study(study: StudyRecord, numbers: Mapping[str, Any]) -> str | No
     """
     made_for, data = numbers.get("study"), numbers.get("data_fingerprint")
     is_same_data = None in (data, study.data_fingerprint) or data == study.data_fingerprint
-    if is_same_data and (made_for == study.name or _confirms_trials_of(study, numbers["contenders"])):
+    if is_same_data and _confirms_trials_of(study, numbers["contenders"]):
         return None
+    whose = "another study of that name" if made_for == study.name else f"study {one_line(str(made_for), 80)}"
     return (
-        f"{NUMBERS} in the study's folder was made for study {one_line(str(made_for), 80)}, not for {study.name}: move "
+        f"{NUMBERS} in the study's folder was made for {whose}, not for {study.name}: move "
         f"it, {RECOMMENDED} and the folder {FOLDER} to where they came from, then run `distune confirm` for this study."
     )
 
 
 def _confirms_trials_of(study: StudyRecord, contenders: Mapping[str, Any]) -> bool:
-    """Whether the confirmed trials are the study's, by score and parameters: so a study that was renamed is known."""
+    """Whether the confirmed trials are the study's, by score and parameters, as a name may be changed or used again."""
     trials = {trial.number: trial for trial in study.trials}
     for name, about in contenders.items():
         if (number := about.get("trial")) is None:
             continue
         trial = trials.get(number)
-        if trial is None or study.folder is None or trial.value != about["search_score"]:
+        # A base config that did not complete may have a score of the epochs that it had.
+        if trial is None or study.folder is None or trial.value not in (None, about["search_score"]):
             return False
-        for seed in about["seeds"]:
+        for seed in about["seeds"][:1]:  # its model is the one that is handed over
             run = run_folder(study.folder / FOLDER, name, seed)
             if differing_parameters(study, replace(trial, folder=run)):
                 return False

@@ -9,6 +9,7 @@ from distune.config import Config
 from distune.errors import UserError
 from distune.reporting import formats
 from distune.reporting.document import Cell, Picture, Section, TableBlock, caution, missing
+from distune.reporting.mistakes import other_data
 from distune.reporting.thumbnails import thumbnail
 from distune.training.files.run_folder import run_config
 from distune.utils.text import counted
@@ -34,7 +35,8 @@ def section(findings: Findings) -> Section:
     said = caution(
         f"Of {scored.name} on {split}. This page shows images and texts of patients: keep it where they may be seen."
     )
-    return Section(TITLE, (said,), tuple(_of_task(task, config) for task in found))
+    changed = tuple(caution(f"{formats.plain(line)}.") for line in other_data(scored.run.folder, config))
+    return Section(TITLE, (said, *changed), tuple(_of_task(task, config) for task in found))
 
 
 def _of_task(task: TaskMistakes, config: Config) -> Section:

@@ -23,6 +23,7 @@ from distune.tuning.study.read_only import ChangesTooFastError, NoStudiesError, 
 from distune.tuning.study.settings import COMMITS, StudySettings, comparable, differing
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
+from distune.utils.files.paths import check_no_link
 
 LOOK_BACK = 20
 """Newest studies that are looked at."""
@@ -133,8 +134,12 @@ def check_before_opening(
 
 
 def _check_no_other_runs(study: Study, runs: Sequence[Path]) -> None:
-    known = set(map(folder_name, range(len(study.get_trials(deepcopy=False)))))
+    trials = study.get_trials(deepcopy=False)
+    known = {folder_name(trial.number) for trial in trials}
+    ended = {folder_name(trial.number) for trial in trials if trial.state.is_finished()}
     for run in runs:
+        if run.name not in ended:
+            check_no_link(run)
         if run.name not in known and has_finished(run):
             raise UserError(
                 f"{run} holds a finished run that study {study.study_name} does not know; its next trials would "

@@ -13,7 +13,7 @@ from distune.training.callbacks import Callback, EpochRecord, StopTraining
 from distune.training.teacher.check import regression_score, teacher_score
 from distune.tuning.trials.messages import Report, TrialOutcome, TrialTask
 from distune.utils.files.atomic import write_text
-from distune.utils.files.paths import read_file
+from distune.utils.files.paths import check_no_link, read_file
 from distune.utils.progress import ProgressLines
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def run_teacher_trial(task: TrialTask, report: Report) -> TrialOutcome:
 
 def config_of_task(task: TrialTask) -> Config:
     """The config of a trial on its worker's device and threads."""
+    check_no_link(task.path)
     where = {"training.device": task.device, "training.threads": task.threads}
     return parse_config(laid_over(copy.deepcopy(dict(task.config)), where), source=f"trial {task.number}")
 

@@ -82,8 +82,24 @@ def check_appendable(path: Path) -> None:
         raise OSError(errno.ELOOP, "is a link, and nothing is added to what it leads to", str(path))
     if not path.parent.exists():
         raise FileNotFoundError(errno.ENOENT, GONE, str(path))
+    if not path.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is a file where a folder is needed", str(path.parent))
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def check_no_link(*folders: Path) -> None:
+    """Refuses a run folder of a study that is a link: others may have made it, and what it leads to may be anything.
+
+    Raises:
+        UserError: it is one.
+    """
+    for folder in folders:
+        if folder.is_symlink():
+            raise UserError(
+                f"{folder} is a link, and no run of a study is written into what one leads to; remove it. The folder "
+                "that holds all runs may be a link, as to another disk"
+            )
 
 
 def read_file(path: Path) -> bytes:
