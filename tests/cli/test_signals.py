@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -201,3 +202,19 @@ def test_a_command_outlives_its_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
         for _ in range(2):
             print("unseen")
             sys.stdout.flush()
+
+
+def test_a_study_of_another_thread_catches_no_signal() -> None:
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with interrupts() as asked:
+                assert asked() == 0
+        except ValueError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert not failed

@@ -48,18 +48,22 @@ def test_an_interrupted_trial_keeps_its_attempts_and_overrides(known, attempt):
     one = active(overrides={"training.accumulation": 4}, smaller=True, **known)
     assert one.attempt == attempt and one.attempts.smaller
     assert one.overrides == {"distillation.alpha": 0.7, "training.accumulation": 4}
+    drawn = {"training.accumulation": 2}
+    again = ActiveTrial.of(one.trial, {}, drawn, Path("t"), {})
+    assert again.overrides == {"training.accumulation": 4}, "not as it was drawn"
 
 
 def test_a_retry_with_smaller_parts_is_another_run():
     one = active()
     one.config = {"training": {"accumulation": 3}}
     one.with_teacher_score(EpochReported(3, "teacher", 1, 0.6))
+    one.progressed(EpochReported(3, "student", 1, 0.5))
     values = one.shrink_micro_batches()
     assert one.overrides["training.accumulation"] == 6 and values["smaller"] is True
     assert (one.scores, one.teacher_scores, values["teacher_scores"]) == ({}, {}, {})
     one.end_attempt(0.0, Cost())
     one.progressed(EpochReported(3, "student", 1, 0.5))
-    assert one.attempts.smaller, "it is retried with smaller parts once"
+    assert one.attempts == Attempts(0, smaller=True), "its first epoch is progress; it is made smaller once"
 
 
 def test_a_trial_that_is_taken_up_again_has_what_it_had():

@@ -25,6 +25,7 @@ from distune.config import parse_config
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.proposals import JointProposals
 from distune.tuning.coordinator.retention import Retention
+from distune.tuning.trials.messages import TrialStarted
 
 
 def by_number(behaviours, ordinary=training):
@@ -554,3 +555,24 @@ def test_judging_an_epoch_reads_no_trial_again(tmp_path, monkeypatch):
     coordinator(study, settings, tmp_path, n_trials=10, workers=5).run()
     assert len(reads) < 150, "a dozen a trial, none an epoch"
     assert sum(len(trial.intermediate_values) for trial in study.trials) > 120
+
+
+class Deaf(SimulatedExecutor):
+    """Hears of no trial, but of one that nobody knows, many times at once."""
+
+    looked = 0
+
+    def wait(self, seconds):
+        self.looked += 1
+        assert self.looked < 20, "asked to stop now, it goes on"
+        return [TrialStarted(99, "worker")] * 5
+
+
+def test_who_is_asked_twice_waits_for_no_epoch_and_renews_its_lease_among_events(tmp_path):
+    settings = settings_of()
+    study, executor = memory_study(settings), Deaf(training, workers=1)
+    found = coordinator(study, settings, tmp_path, executor, interrupted=lambda: 2 * (executor.looked > 2))
+    beats, renew = [], found._takeover.renew_if_due
+    found._takeover.renew_if_due = lambda: beats.append(executor.looked) or renew()
+    assert found.run() == "interrupted" and executor.looked == 3
+    assert states(study) == {"WAITING": 1} and beats.count(3) >= 5

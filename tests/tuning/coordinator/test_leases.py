@@ -100,6 +100,16 @@ def test_a_coordinator_that_ended_is_not_alive():
     lease = elsewhere("a").closed("finished")
     assert Watch(clock=Clock()).living({"a": lease}) == set()
     assert (lease.ended, lease.beat) == ("finished", 1)
+    assert abs(elsewhere("a", seen=0.0).renewed().seen - time.time()) < 60
+
+
+def test_a_process_that_may_not_be_looked_at_lives(monkeypatch):
+    def denied(pid):
+        raise psutil.AccessDenied(pid)
+
+    lease = Lease.new(1)
+    monkeypatch.setattr(psutil, "Process", denied)
+    assert not lease.process_is_gone()
 
 
 def test_leases_come_back_from_a_study_s_attributes_and_tell_its_sessions():

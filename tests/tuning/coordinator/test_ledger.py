@@ -12,7 +12,7 @@ from study_helpers import memory_study, settings_of
 
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import PREFIX, Lease
-from distune.tuning.coordinator.ledger import OWNER, Ledger
+from distune.tuning.coordinator.ledger import OWNER, Ledger, ranked
 from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.trials.messages import Failure, TrialOutcome
 
@@ -105,6 +105,23 @@ def test_how_a_trial_ends_stands_in_the_study(study: optuna.Study) -> None:
     assert again.number == 3 and study.trials[3].user_attrs[OWNER] == "other", "the waiting one comes first"
 
 
+def test_what_is_noted_is_known_at_once_and_a_new_trial_learns_from_all(study: optuna.Study) -> None:
+    ledger = Ledger(study, "me")
+    study._thread_local.cached_all_trials = []  # as the sampler read them before
+    trial = ledger.ask()
+    ledger.note(trial, {"x": [1]})
+    assert trial.user_attrs["x"] == [1] == trial._cached_frozen_trial.user_attrs["x"]
+    assert len(study._get_trials(deepcopy=False, use_cache=True)) == 1
+
+
+def test_the_best_come_first_and_the_earliest_of_equals() -> None:
+    trials = []
+    for number, value in ((3, 0.5), (1, 0.75), (0, 0.5), (2, float("inf"))):
+        trials.append(create_trial(value=value, user_attrs={"overrides": {}}))
+        trials[-1].number = number
+    assert [trial.number for trial in ranked(trials)] == [1, 0, 3]
+
+
 def test_what_has_ended_stays_as_it_ended(study: optuna.Study) -> None:
     ledger = Ledger(study, "me")
     trial = ledger.ask()
@@ -195,10 +212,12 @@ def test_the_pruner_compares_with_the_trials_as_they_were_last_read(study: optun
     ledger = Ledger(study, "me")
     for _ in range(2):
         ledger.complete(ledger.ask(), TrialOutcome("complete", 0.5), {})
+    running = ledger.ask()
     ledger.trials()
     ledger.complete(ledger.ask(), TrialOutcome("complete", 0.5), {})  # not read since
     trial = ledger.ask()
     ledger.report(trial, 3, 0.5)
     assert ledger.should_prune(trial)
-    assert seen == [([0, 1], 3, 3)] and "x" not in study.trials[0].user_attrs
+    assert seen == [([0, 1], 4, 3)] and "x" not in study.trials[0].user_attrs
+    assert study.trials[running.number].state == TrialState.RUNNING
     assert trial.study is study

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from optuna.trial import TrialState, create_trial
 from study_helpers import coordinator, memory_study, settings_of, training
@@ -61,6 +63,9 @@ def test_only_weights_inside_the_study_are_deleted(tmp_path):
     assert len(list(paths[1].rglob("*.safetensors"))) == 2
     assert len(list(outside.rglob("*.safetensors"))) == 2
     assert retention.bytes_used == 4000
+    (paths[0] / "student.safetensors").touch()
+    retention.trim([trial(0, C, 0.1), trial(1, C, 0.2)])
+    assert (paths[0] / "student.safetensors").exists(), "it is looked at once"
 
 
 def test_no_weights_are_deleted_where_a_link_leads_to(tmp_path):
@@ -82,6 +87,12 @@ def test_disk_is_low_below_the_reserve_or_the_room_for_all_active_trials(tmp_pat
     retention = Retention(folder, reserve_gb=0.0)
     retention.measure(write(folder, 0, size=1000))
     assert [retention.is_low(active) for active in range(4)] == [False, False, False, True]
+    both = Retention(folder, reserve_gb=5e-6)
+    assert [both.is_low(active) for active in range(4)] == [False, False, False, True], (
+        "the larger one of both"
+    )
+    shutil.rmtree(folder)
+    assert both.is_low(0) is False and folder.is_dir(), "it may be deleted in mid-study"
 
 
 def test_a_study_keeps_the_weights_of_its_best_three(tmp_path):

@@ -185,6 +185,15 @@ def test_a_trial_from_its_start_to_its_end(cluster: Cluster, tmp_path: Path) -> 
     assert found.wait(0.0) == [], "nothing is awaited"
 
 
+def test_a_trial_s_folder_is_named_in_full_for_other_machines(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    executor(Path("logs")).submit(task(3, Path("trials/3")))
+    assert cluster.actors[0].asked[-1][1].folder == str(tmp_path / "trials/3")
+    assert cluster.actors[0].given[1] == str(tmp_path / "logs/worker-0")
+
+
 def test_a_worker_that_is_lost_ends_its_trial_and_is_replaced(cluster: Cluster, tmp_path: Path) -> None:
     found = executor(tmp_path, workers=2)
     first, second = cluster.actors

@@ -10,6 +10,7 @@ from study_helpers import base_config
 from distune.config import Config, SearchParameter, config_key_of, parse_config, value_at, with_values
 from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.proposals import distribution, suggest, suggest_base
+from distune.tuning.search.seeded_sampler import sampler_of_values
 from distune.tuning.space.build import build_space, left_out
 from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.space import (
@@ -299,6 +300,8 @@ def test_a_fixed_loss_without_temperature_leaves_the_temperature_out():
     base = base_config(distillation__loss="none")
     space = build_space(base, ignored={"distillation.loss": {"none": frozenset({"beta", "T"})}})
     assert set(DEFAULT_SPACE) - set(asked(space, base)) == {"beta", "T"}
+    study = optuna.create_study(sampler=sampler_of_values(space.base_values(base)))
+    assert set(DEFAULT_SPACE) - set(suggest_base(study.ask(), space, base)) == {"beta", "T"}
 
 
 @pytest.mark.parametrize(
@@ -331,7 +334,6 @@ def test_whether_a_value_can_be_drawn(parameter, value, inside):
 def test_the_base_trial_keeps_values_outside_the_space_out_of_optunas_table():
     base = base_config(teacher__lr=1e-3, teacher__fusion_dim=64)
     space = build_space(base)
-    from distune.tuning.search.seeded_sampler import sampler_of_values
 
     study = optuna.create_study(sampler=sampler_of_values(space.base_values(base)))
     trial = study.ask()
@@ -356,6 +358,15 @@ def test_parameters_as_optuna_describes_them():
     assert distribution(tenths) == optuna.distributions.FloatDistribution(0.0, 0.5, step=0.1)
     wide = SearchParameter(type="int", low=8, high=512, log=True)
     assert distribution(wide) == optuna.distributions.IntDistribution(8, 512, log=True)
+    kinds = {
+        "training_accumulation": steps,
+        "alpha": tenths,
+        "teacher_fusion_dim": wide,
+        "T": DEFAULT_SPACE["T"],
+    }
+    trial = optuna.create_study().ask()
+    suggest(trial, Space(kinds), Config())
+    assert trial.distributions == {name: distribution(parameter) for name, parameter in kinds.items()}
     named = SearchParameter(type="categorical", choices=("a", 2, True))
     assert distribution(named) == optuna.distributions.CategoricalDistribution(("a", 2, True))
 

@@ -113,6 +113,7 @@ def test_attributes_are_written_together_or_not_at_all(study: optuna.Study) -> N
 
 
 def test_waiting_trials_come_in_the_order_of_their_numbers(study: optuna.Study) -> None:
+    optuna.create_study(storage=study._storage).enqueue_trial({})  # of another study
     waiting = [trial._trial_id for trial in study.get_trials(states=(TrialState.WAITING,))]
     assert waiting_trials(study._storage, study._study_id) == waiting != []
 

@@ -615,12 +615,14 @@ def test_how_a_server_is_spoken_to(url, isolation, password):
 def test_a_scores_owner_alone_starts_a_trial_over(tmp_path):
     study = sqlite_study(tmp_path, settings_of())
     mine, other = Ledger(study, "mine"), Ledger(study, "other")
-    trial = mine.ask()
+    trial, beside = mine.ask(), mine.ask()
     mine.report(trial, 1, 0.5)
+    mine.report(beside, 1, 0.25)
     other.start_over(trial, {"smaller": True})
     assert study.trials[0].intermediate_values == {1: 0.5} and "smaller" not in study.trials[0].user_attrs
     mine.start_over(trial, {"smaller": True})
     assert study.trials[0].intermediate_values == {} and study.trials[0].user_attrs["smaller"] is True
+    assert study.trials[1].intermediate_values == {1: 0.25}, "another trial's"
     assert trial._cached_frozen_trial.intermediate_values == {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -194,3 +195,30 @@ def test_a_worker_ends_with_its_coordinator(
     monkeypatch.setattr(worker.os, "_exit", lambda code: asked.append(code))
     worker._die_with(parent)
     assert asked == [(1, signal.SIGKILL), *left], "it may have died before it was asked for"
+
+
+def test_a_worker_is_ended_by_its_coordinator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: dict[int, Any] = {}
+    monkeypatch.setattr(worker.signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(worker.ctypes, "CDLL", lambda *_, **__: SimpleNamespace(prctl=lambda *_: 0))
+    monkeypatch.setattr(worker.os, "_exit", sys.exit)
+    ours, theirs = Pipe()
+    ours.close()
+    with pytest.raises(SystemExit) as ended:
+        worker.main([str(os.dup(theirs.fileno())), str(os.getppid()), "a:b"])
+    assert ended.value.code == 0, "its coordinator is gone"
+    assert handlers == {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: worker._end}
+
+
+@pytest.mark.parametrize(("held", "mb"), [({"rss": 5e6, "shared": 2e6}, 3.0), ({"rss": 5e6}, 5.0)])
+def test_pages_of_files_are_no_memory_of_a_worker(
+    monkeypatch: pytest.MonkeyPatch, held: dict[str, float], mb: float
+) -> None:
+    process = SimpleNamespace(memory_info=lambda: SimpleNamespace(**held))
+    monkeypatch.setattr(worker.psutil, "Process", lambda: process)
+    assert worker._memory_mb() == mb
+
+
+def test_a_worker_imports_the_plugins_of_its_coordinator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distune.plugins._loaded", ["mine"])
+    assert list(TrialTask(0, {}, "f").plugins) == ["mine"]
