@@ -125,10 +125,12 @@ def test_what_the_search_leaves_out_is_remarked(tiny_config: Callable[..., Confi
 
 
 def test_a_value_that_nothing_reads_is_remarked(tiny_config: Callable[..., Config]) -> None:
-    config = tiny_config(distillation__loss="vanilla", distillation__gamma=0.5, data__views=9)
+    idle = {"distillation__gamma": 0.5, "data__views": 9, "distillation__unlabelled": False}
+    config = tiny_config(distillation__loss="vanilla", **idle)
     remarks = check(config, "c.yaml", estimates=False).remarks
     assert {remark.partition(":")[0] for remark in remarks if "no effect" in remark} == {
         "distillation.gamma",
+        "distillation.unlabelled",
         "data.views",
     }
 

@@ -60,6 +60,8 @@ def check(config: Config, source: str, *, estimates: bool = True) -> Checked:
     base = base_of(config)
     space = search_space(base, config.study)
     remarks += [*inert_values(space, base), *left_out(space, base, config.study.only)]
+    if not config.distillation.unlabelled and not len(table.rows("unlabelled")):
+        remarks.append("distillation.unlabelled: false has no effect, as no row is unlabelled")
     leaks = [] if config.study.accept_leaks else _leaks(table)
     remarks += [
         *download_lines(config),
