@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from by_hand import findings, made, numbers, study
@@ -20,7 +21,7 @@ from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import Confusion, Curve, Predictions, RunRecord
 from distune.analysis.scored_run import ScoredRun
-from distune.confirmation.statistics.files import run_folder
+from distune.confirmation.statistics.files import OUT_OF_FOLD, run_folder
 from distune.data.table import MISSING
 from distune.reporting.figures import bars, cost, curves, history, learning, model, space, style
 from distune.reporting.figures.style import BLUE, INK, ORANGE, SERIES, look
@@ -123,6 +124,7 @@ def test_the_epoch_that_is_kept_has_a_ring(draw: Draw) -> None:
     assert [points(line) for line in teacher.lines] == [[(1.0, 0.25), (2.0, 0.5), (3.0, 0.25)], [(2.0, 0.5)]]
     assert points(student.lines[-1]) == [(2.0, 0.75)] and student.lines[-1].get_color() == INK
     assert [points(line) for line in losses.lines] == [[(1.0, 1.5), (3.0, 0.0)]], "none of the student"
+    assert (losses.get_ylabel(), student.get_ylabel()) == ("train loss", "score on dev")
     assert "student from 0.2500 to 0.5000, highest with 0.7500 in epoch 2" in alt and "Trial 1" in caption
 
 
@@ -136,6 +138,9 @@ def test_of_folds_the_mean_is_drawn_where_all_have_the_epoch(draw: Draw) -> None
     assert [points(line) for line in scores.lines][-1] == [(1.0, 0.5), (2.0, 0.75)]
     assert len(scores.lines) == 3 and points(losses.lines[-1]) == [(1.0, 2.0), (2.0, 1.0)]
     assert "the fold left out" in scores.get_ylabel() and "epoch 2" in alt
+    lost = (replace(shown[0], losses=(None, None)), shown[1])
+    some = replace(found, best_run=best_run(curves=lost))
+    assert len(draw(learning, lambda: learning.draw_learning(some))[0]) == 2, "one fold's losses are known"
     for unknown in (Unknown("x"), best_run()):
         assert learning.draw_learning(replace(findings(), best_run=unknown)) is None
 
@@ -221,6 +226,34 @@ def test_the_score_of_the_one_model_that_is_drawn(tmp_path: Path) -> None:
     assert model._own_score(scored(best_run())) == "" == model._own_score(scored(Unknown("x")))
 
 
+@pytest.mark.parametrize(
+    ("folds", "on", "is_confirmed", "said"),
+    [
+        (None, "dev", False, "Trial 1 on dev"),
+        (None, "test", True, "Trial 1 on test, the model of the first seed, which distune predict loads"),
+        (3, "test", True, "Trial 1 on test, the model of the first seed, which distune predict loads"),
+        (3, OUT_OF_FOLD, False,
+         "Trial 1 on train and dev, each example by the one of 3 models that did not learn it"),
+        (3, OUT_OF_FOLD, True,
+         "Trial 1 on train and dev, each example by the one of 3 models of the first new seed that did not learn it"),
+    ],
+)  # fmt: skip
+def test_whose_answers_are_drawn(folds: int | None, on: str, is_confirmed: bool, said: str) -> None:
+    found = replace(
+        findings(study(folds=folds)), scored_run=ScoredRun(Unknown("x"), "trial 1", on, is_confirmed)
+    )
+    assert model._scored(found) == said
+
+
+def test_a_matrix_is_as_high_as_its_cells_and_the_names_below_them() -> None:
+    def height(*classes: str) -> float:
+        return model._height(Confusion("type", classes, np.eye(len(classes))))
+
+    assert height("a", "b", "c") == pytest.approx(3 * 0.4 + 0.2 + 0.75)
+    assert height("a") == height("a", "b") == pytest.approx(2 * 0.4 + 0.2 + 0.75)
+    assert height("a", "a longer name") == pytest.approx(2 * 0.4 + 13 * 0.075 + 0.75), "it stands upright"
+
+
 RATE = Parameter("lr", "float", 1e-4, 1e-2, log=True)
 CHOICE = Parameter("loss", "categorical", choices=("a", "b"))
 LAYERS = Parameter("layers", "int", 1, 3)
@@ -232,6 +265,7 @@ def test_scores_over_the_space_with_pruned_trials_at_the_foot(draw: Draw) -> Non
     trials += [
         TrialRecord(2, "pruned", params={"lr": 1e-4, "loss": "a", "layers": 2}),
         TrialRecord(3, "failed", params={"lr": 5e-3, "loss": "a", "layers": 2}),
+        TrialRecord(4, "pruned", params={"loss": "b"}),
     ]
     shares = tuple(Share(name, 0.3) for name in ("lr", "loss", "layers"))
     found = findings(
@@ -244,14 +278,34 @@ def test_scores_over_the_space_with_pruned_trials_at_the_foot(draw: Draw) -> Non
     assert [[y for _, y in each] for each in dots] == [[0.5, 0.6]] * 3
     rings = [points(axes.lines[-1]) for axes in plots]
     assert rings == [[(2e-2, 0.6)], [(2.0, 0.6)], [(3.0, 0.6)]] and plots[0].lines[-1].get_color() == ORANGE
-    feet = [[segment[0][0] for segment in axes.collections[1].get_segments()] for axes in plots]  # type: ignore[attr-defined]
-    assert feet == [[1e-4], [0.0], [2.0]], "pruned ones alone"
+    feet = [[segment[:, 0].tolist() for segment in axes.collections[1].get_segments()] for axes in plots]  # type: ignore[attr-defined]
+    assert feet == [[[1e-4] * 2], [[0.0] * 2, [1.0] * 2], [[2.0] * 2]], "pruned ones alone"
     low, high = plots[0].get_xlim()
     assert low < 1e-4 and high > 2e-2, "also what the base config brought from outside"
     assert plots[1].get_xlim()[1] > 2.0 and "Ticks" in caption and "3 parameters" in alt
     assert [tick.get_text() for tick in plots[1].get_xticklabels()] == ["a", "b"]
     assert list(plots[2].get_xticks()) == [1, 2, 3] and len(plots[0].get_xticks()) == 3
     assert space.draw_slices(findings(importance=Unknown("x"))) is None
+
+
+def test_the_ticks_of_a_range() -> None:
+    assert space._log_ticks(RATE) == {1e-4: "1e-4", 1e-3: "1e-3", 1e-2: "0.01"}, "its middle by factors"
+    with look():
+        _, axes = style.one(2.0)
+        space._scale(axes, Parameter("layers", "int", 1, 30))
+        assert len(axes.get_xticks()) < 15
+        style.log_scale(axes, "y", {1.0: "one", 100.0: "many"})
+        assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
+        assert [tick.get_text() for tick in axes.get_yticklabels()] == ["one", "many"]
+        assert list(axes.get_yticks()) == [1.0, 100.0] and len(axes.get_yticks(minor=True)) == 0
+
+
+def test_figures_look_alike_whatever_a_user_s_own_settings() -> None:
+    with matplotlib.rc_context({"image.cmap": "gray", "axes.grid": False, "text.usetex": True}), look():
+        assert matplotlib.rcParams["image.cmap"] == "viridis" and not matplotlib.rcParams["text.usetex"]
+        inside = dict(matplotlib.rcParams)
+    with look():
+        assert dict(matplotlib.rcParams) == inside
 
 
 @pytest.mark.parametrize(
@@ -295,6 +349,27 @@ def test_gains_of_very_different_size_have_scales_of_their_own(
     assert [len(group) for group in bars._by_size(gains)] == sizes
 
 
+def test_each_scale_has_its_own_gains(draw: Draw) -> None:
+    gains = [bars.Gain(str(each), 0.0, -each, each / 2, False) for each in (0.01, 0.02, 0.5)]
+    plots, (_, alt, caption) = draw(bars, lambda: bars.draw_gains(gains))
+    assert [axes.get_title("left") for axes in plots] == ["Finer scale", "Coarser scale"]
+    assert [{note.get_text() for note in axes.texts} for axes in plots] == [{"0.01", "0.02"}, {"0.5"}]
+    assert "scales of their own" in caption and "0.5 0.0000, from −0.5000 to +0.2500" in alt
+    (alone,), (_, _, caption) = draw(bars, lambda: bars.draw_gains(gains[:1]))
+    assert alone.get_title("left") == "" and "of their own" not in caption
+
+
+def test_both_phases_are_as_wide_as_they_have_trials(draw: Draw) -> None:
+    def trials(count: int) -> list[TrialRecord]:
+        return [TrialRecord(n, "complete", 0.5, stage_seconds={"teacher": 9.0}) for n in range(count)]
+
+    first = study(*trials(1), strategy="teacher")
+    found = findings(study(*trials(7), strategy="staged", teacher_record=first))
+    plots, _ = draw(cost, lambda: cost.draw(found))
+    assert plots[0].get_gridspec().get_width_ratios() == [2.0, 7], "a quarter at least"  # type: ignore[union-attr]
+    assert [axes.get_xlabel() for axes in plots] == ["trial of the teachers", "trial of the students"]
+
+
 def test_the_first_parameter_is_named_in_the_alternative_text(draw: Draw) -> None:
     found = findings(importance=Importance((Share("a", 0.7), Share("b", 0.3)), 0.5, 20, 0.1, ()))
     _, (_, alt, _) = draw(bars, lambda: bars.draw_importance(found))
@@ -309,6 +384,15 @@ def test_trials_that_ended_early_stand_apart(draw: Draw) -> None:
     (_, below), (_, alt, caption) = draw(history, lambda: history.draw(findings(study(complete, failed))))
     assert "0 pruned and 1 failed" in alt and "without one" in caption and list(below.get_yticks()) == []
     assert history.draw(findings(study(failed))) is None
+    ended = [
+        TrialRecord(2, "pruned", intermediate={1: 0.5}),
+        TrialRecord(3, "pruned", intermediate={1: 0.5, 2: 0.5}),
+    ]
+    found = findings(study(complete, failed, *ended, folds=3))
+    (_, below), (_, _, caption) = draw(history, lambda: history.draw(found))
+    assert [line.get_label() for line in below.lines] == ["pruned (2)", "failed (1)"]
+    assert below.get_ylabel() == "folds" and "fewer folds" in caption
+    assert [history._size(study(*[complete] * count)) for count in (200, 201)] == [26, 8]
 
 
 def test_a_figure_has_the_height_that_is_asked_for() -> None:

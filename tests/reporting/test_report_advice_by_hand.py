@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,6 +73,57 @@ def test_advice_of_a_table_names_no_study_of_the_reader_s() -> None:
         assert "distune export" not in said(advice(table, None)) and " s " not in said(advice(table, None))
     assert "mydata/config.yaml --n-trials 20" in said(recommendations._quick(table.study, None))
     assert "distune export s --out bundle --quantize int8" in said(recommendations._edge(findings(), None))
+    assert "from the recommended config in its search_space, then" in said(
+        recommendations._other_data(replace(table, ranges=Unknown("few")), None)
+    )
+
+
+def test_where_advice_starts_from(tmp_path: Path) -> None:
+    place = folder(tmp_path / "s", "best_config.yaml")
+    own = findings(study(folder=place))
+    assert f"--config {place}/best_config.yaml --n-trials 30" in said(recommendations._edge(own, None))
+    assert "--config mydata/config.yaml --n-trials 30" in said(recommendations._edge(findings(), None))
+    known = replace(own, ranges=Ranges({"alpha": ALPHA}, (), 4))
+    assert "from the starting values above, then" in said(recommendations._other_data(known, None))
+    unknown = replace(own, ranges=Unknown("few"))
+    assert "from the recommended config, then" in said(recommendations._other_data(unknown, None))
+
+
+def test_that_no_times_are_known_is_said_where_it_is_so() -> None:
+    start = datetime(2026, 1, 2, tzinfo=UTC)
+    about = {"started": start, "finished": start + timedelta(seconds=60), "seconds": 60.0, "worker": "w"}
+    timed = [TrialRecord(n, "complete", 0.5, **about) for n in range(2)]
+    for trials, is_said in ((timed, False), ((TrialRecord(0, "complete", 0.5),), True)):
+        shown = text(recommendations.section(findings(study(*trials))))
+        assert ("records no durations" in shown) is is_said
+
+
+@pytest.mark.parametrize(
+    ("count", "about", "title", "said"),
+    [
+        (1, {}, "The one complete trial", "best of 1 complete trial, by"),
+        (2, {}, "Top 2 trials", "best of 2 complete trials, by"),
+        (12, {"space_source": "observed"}, "Top 10 trials", "best of 12 complete trials in the table, by"),
+    ],
+)
+def test_the_trials_at_the_top(count: int, about: dict[str, Any], title: str, said: str) -> None:
+    found = results._top(findings(study(*(TrialRecord(n, "complete", 0.5) for n in range(count)), **about)))
+    assert found.title == title and said in text(found)
+    assert "No trial is complete" in text(results._top(findings(study(TrialRecord(0, "failed")))))
+
+
+def test_where_commands_are_typed_and_where_the_data_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def shown(folder: Path, root: str) -> str:
+        return "".join(map(text, usage._where(study(folder=folder, base_config={"data": {"root": root}}))))
+
+    assert "the folder that holds `logs`." in shown(tmp_path / "logs/optuna/s", "/data")
+    assert shown(Path("/elsewhere/s"), "/data") == shown(Path("/elsewhere/s"), "~/data") == ""
+    below = shown(Path("/elsewhere/s"), "my/data")
+    assert "`my/data` below where they are typed" in below and "holds" not in below
 
 
 def test_a_piece_of_advice_begins_with_its_purpose() -> None:
@@ -105,6 +157,7 @@ def test_what_failed_at_which_values_and_what_to_do() -> None:
     advised = failing(nan, ranges=Ranges(narrowed, (), 9))
     assert "(recommended: T [2.0, 3.0])" in advised
     assert "recommended" not in failing(memory, ranges=Ranges(narrowed, (), 9))
+    assert "32 to 64, which no finished trial had" in shown
     many = [FailureKind(f"kind{n}", (n,), "m") for n in range(results.MOST_KINDS + 1)]
     assert failing(*many).count("1 ×") == results.MOST_KINDS
 
@@ -200,6 +253,11 @@ def test_the_tasks_of_the_recommended_model(split: str, flatters: bool) -> None:
     shown = text(section)
     row = "0.8000 [0.7000, 0.9000]"
     assert f"| type | {row} | {row} | {row} | {row} |" in shown and ("flatters" in shown) is flatters
+    assert "counts with" not in shown
+    held = chosen["splits"][split]["tasks"]  # type: ignore[index]
+    held["site"] = {**held["type"], "score": {**held["type"]["auc"], "name": "auroc"}}
+    both = text(tasks._tasks(held))
+    assert "| What the task counts with |" in both and "ROC curve 0.8000 [0.7000, 0.9000] |" in both
     assert tasks.parts(findings(study(space_source="observed")), {}) == []
 
 
@@ -232,6 +290,7 @@ def test_the_sets_that_a_study_used() -> None:
         "train: 60 examples of 40 cases; unlabelled in training: 9 examples of 8 cases"
     ), "what a fold leaves out is no set of its own"
     of_test = {"train": {"examples": 61, "cases": 41}, "test": {"examples": 5, "cases": 4}}
+    assert text_of(overview._data_set(audited(()))).startswith("train: 60 examples"), "it has no name"
     both = overview._sizes(audited((), numbers=numbers(examples=of_test)))
     assert both.startswith("train: 61 examples of 41 cases; unlabelled") and both.endswith(
         "test: 5 examples of 4 cases"

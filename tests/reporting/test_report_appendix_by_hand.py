@@ -17,6 +17,7 @@ from distune.analysis.records.study_record import Session, TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.scored_run import ScoredRun
 from distune.analysis.search_phases import Phase
+from distune.config import Config
 from distune.errors import UserError
 from distune.reporting.appendix import (
     audit,
@@ -105,6 +106,9 @@ def test_contenders_and_baselines_have_a_column_for_each_split() -> None:
     assert "Each task on dev" not in shown, "it holds no numbers of dev"
     assert "Mean over 3 folds in the study" in text(contenders.contenders(confirmed(), 3))
     base = text(contenders.baselines(confirmed()))
+    (table,) = contenders.baselines(confirmed()).blocks  # type: ignore[union-attr]
+    numeric = [title for column, title in enumerate(table.header) if column in table.numeric]  # type: ignore[union-attr]
+    assert numeric == ["Score on dev", "Score on test"]
     assert (
         "always naming the most frequent class" in base
         and "type: C = 0.5, n = 3 |" in base
@@ -235,7 +239,7 @@ def test_the_mistakes_are_those_on_the_examples_that_count(
     asked: list[Any] = []
     one = Mistake("x1", "g", "a", "b", (("b", 0.87), ("a", 0.13)), "", "a cut text")
     task = TaskMistakes("type", 20, 5, 1.0, (one,))
-    monkeypatch.setattr(mistakes, "run_config", lambda place: "config")
+    monkeypatch.setattr(mistakes, "run_config", lambda place: Config())
     read = refusing_as(mistakes.read_mistakes, lambda *given: asked.append(given) or [task])
     monkeypatch.setattr(mistakes, "read_mistakes", read)
     scored = ScoredRun(SimpleNamespace(folder=tmp_path), "trial 1", "test", is_confirmed)  # type: ignore[arg-type]

@@ -33,8 +33,19 @@ from distune.reporting.appendix import (
     subgroups,
     time,
 )
-from distune.reporting.checklist import tripod_ai
-from distune.reporting.document import Document, Figure, Section, TableBlock, line, paragraph
+from distune.reporting.checklist import Item, _without, tripod_ai
+from distune.reporting.contents import subtitle
+from distune.reporting.document import (
+    Document,
+    Figure,
+    Section,
+    TableBlock,
+    _figures,
+    line,
+    names,
+    paragraph,
+    text_of,
+)
 from distune.reporting.sections import conclusion, efficiency, improvement, methodology
 
 SCORE = {"mean": 0.8, "low": 0.7, "high": 0.9, "seeds": 3}
@@ -125,7 +136,7 @@ def test_the_columns_of_a_subgroup() -> None:
         "| f | 9 | 5 | 0.1000 | 0.2000 | — |" in shown
         and "| f | 9 | 5 | 0.1000 | 0.2000 | −0.3000 | small" in shown
     )
-    assert "no value" not in shown
+    assert "no value" not in shown and "on test, with" in shown
 
 
 def test_what_a_gain_is_said_of_before_and_after_it_is_confirmed() -> None:
@@ -264,6 +275,7 @@ def test_the_audit_s_rows_are_cut_and_its_numbers_flush_right() -> None:
     assert (whole.numeric, whole.caption, len(whole.rows)) == (frozenset({2}), None, 3)
     assert len(cut.rows) == 2 and cut.caption is not None and "2 of 3" in cut.caption
     assert audit._table([{"a": None, "b": 1.23456}], 5).rows == (("—", "1.235"),)
+    assert len(audit._cell("x" * 5000)) == audit.LONGEST_CELL and audit._cell(0) == "0"
 
 
 def test_a_base_config_that_is_recommended_may_have_no_distillation_gain() -> None:
@@ -422,3 +434,19 @@ def test_the_most_probable_classes_and_the_label_are_named(truth: str, shown: in
     one = mistakes._shown(Mistake("x", "g", truth, "c0", held, "", ""), Config())
     assert one.probabilities[:5] == held[:5] and len(one.probabilities) == shown
     assert one.picture is None and (truth != "c6" or one.probabilities[5] == held[6])
+
+
+def test_what_is_missing_for_an_item_of_the_checklist() -> None:
+    item = Item("1", "what", ("A", "B", "C"))
+    assert _without(item, {"B"}) == "no section A, C"
+    assert _without(replace(item, remedy="--x"), {"B"}) == "no section A, C; it comes with --x"
+
+
+def test_what_a_document_is_made_of() -> None:
+    assert text_of(subtitle("s")) == "Study s" and text_of(subtitle(None)) == "Study without a name"
+    assert text_of(names(["a", "b", "c"])) == "a, b, c" and names([]) == ()
+    for row in (("x",), ("x", "y", "z")):
+        with pytest.raises(ValueError, match="2 headers"):
+            TableBlock(("a", "b"), (("x", "y"), row))
+    inner = replace(FIGURE, name="inner")
+    assert _figures(Section("a", (FIGURE,), (Section("b", (inner,)),))) == [FIGURE, inner]

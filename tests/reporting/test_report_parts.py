@@ -367,6 +367,7 @@ def test_means_over_folds_are_drawn_as_differences_to_the_median(monkeypatch: py
         for number in range(3)
     ]
     trials.append(TrialRecord(3, "pruned", intermediate={1: 0.5, 3: 0.9}))
+    trials.append(TrialRecord(4, "complete", 0.5, intermediate={1: 0.1}))  # of an older version
     (axes,) = drawn_lines(monkeypatch, curves, lambda: curves.draw_all(findings(study(*trials, folds=3))))
     ends = [list(one.get_ydata()) for one in axes.lines[:4]]
     assert ends == [pytest.approx(each) for each in ([-0.1, -0.2], [0.0, 0.0], [0.1, 0.2], [0.4])]

@@ -12,7 +12,7 @@ from by_hand import findings, made, numbers, study, text
 
 from distune.analysis.parameters.importance import Importance, Share
 from distune.analysis.parameters.ranges import Ranges
-from distune.analysis.parameters.shared import Shared
+from distune.analysis.parameters.shared import Shared, SharedByBest
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
@@ -205,6 +205,9 @@ def test_values_that_the_best_share() -> None:
     shares = (Share("alpha", 0.7), Share("student_lr", 0.3))
     one = text(patterns.section(findings(importance=Importance(shares, 0.5, 20, 0.1, ()))))
     assert "`alpha` matters more than" in one and "20 complete trials would show an effect of 0.1000" in one
+    rows = SharedByBest((Shared("loss", "a", None, None, 0.75, 0.25),), 4, 16)
+    found = text(patterns.section(findings(importance=Unknown("few"), shared=rows)))
+    assert "| `loss` | a | 75 % | 25 % |" in found and "best 4 trials beside all 16" in found
     both = text(patterns.section(findings(importance=Importance(shares, 0.1, 20, 0.1, ()))))
     assert "matter more than" in both
     none = text(patterns.section(findings(importance=Importance(shares, 0.9, 20, 0.1, ()))))

@@ -243,3 +243,4 @@ def test_a_metric_over_seeds_and_what_a_task_counts_with() -> None:
     assert verdicts.counted_as({}) == "" and "macro F1" in verdicts.counted_as(
         {"scored_by": {"type": {"score": "macro_f1", "weight": 1.0}}}
     )
+    assert "ROC curve" in verdicts.counted_as({"scored_by": {"type": {"score": "auroc", "weight": 1.0}}})

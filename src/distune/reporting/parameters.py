@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,8 +59,6 @@ def value(name: str, held: Any) -> str:
         return DASH
     if not isinstance(held, float):
         return plain(held)
-    if not math.isfinite(held):
-        return str(held)
     last = name.rpartition("_")[2]
     if last in SCIENTIFIC:
         return f"{held:.2e}"
@@ -142,7 +139,7 @@ def meaning(name: str, is_larger: bool) -> str:
 def kind(name: str) -> str:
     """The kind of a parameter in the search space's table."""
     last = name.rpartition("_")[2]
-    return next((title for title, members in KINDS.items() if last in members or name in members), OTHER)
+    return next((title for title, members in KINDS.items() if last in members), OTHER)
 
 
 def owner(name: str) -> str:
