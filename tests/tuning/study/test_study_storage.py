@@ -182,6 +182,9 @@ def test_what_other_coordinators_make_meanwhile_is_looked_at_again(said, times, 
 )
 def test_an_attempt_to_reach_a_server_ends_soon_if_the_url_does_not_say_when(url, arguments):
     assert engine_options(make_url(url))["connect_args"] == arguments
+    reads = engine_options(make_url(url), 10)["connect_args"]  # a reader says sooner that a server is frozen
+    sooner = {120: 20, 60: 10}
+    assert reads == {name: sooner.get(value, value) for name, value in arguments.items()}
 
 
 class Time:

@@ -123,7 +123,7 @@ def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
     from sqlalchemy import create_engine
 
     parsed = parse_url(url)
-    options = engine_options(parsed)
+    options = engine_options(parsed, LOCK_SECONDS_OF_READERS)
 
     with open_engine(shown):
         probe = create_engine(parsed, **options)

@@ -122,22 +122,23 @@ def open_engine(url: str, file: Path | None = None) -> Iterator[None]:
         raise UserError(f"storage {redacted(url)} cannot be opened: {reason(error, url)}") from None
 
 
-def engine_options(url: URL) -> dict[str, Any]:
+def engine_options(url: URL, lock_seconds: int = LOCK_SECONDS) -> dict[str, Any]:
     """How SQLAlchemy connects to a storage: how long a lock or a server is waited for in one attempt.
 
     Args:
         url: of the storage; its own `connect_timeout` stands.
+        lock_seconds: how long a lock is waited for.
     """
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": LOCK_SECONDS}}
+        return {"connect_args": {"timeout": lock_seconds}}
     driver = url.get_driver_name()
     connect: dict[str, Any] = {}
     if driver in _DRIVERS_WITH_CONNECT_TIMEOUT and "connect_timeout" not in url.query:
         connect["connect_timeout"] = CONNECT_SECONDS
     if driver in _DRIVERS_WITH_READ_TIMEOUT:
-        # A server that is frozen answers nothing; one that waits for a lock answers after LOCK_SECONDS.
+        # A server that is frozen answers nothing, also to who connects; one that waits for a lock answers in time.
         limits = {name for name in ("read_timeout", "write_timeout") if name not in url.query}
-        connect |= dict.fromkeys(limits, 2 * LOCK_SECONDS)
+        connect |= dict.fromkeys(limits, 2 * lock_seconds)
     if driver == "pymysql" and url.password:
         connect["password"] = url.password.encode()  # it would encode text as Latin-1; servers take UTF-8
     options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": connect}
