@@ -354,7 +354,7 @@ def test_each_scale_has_its_own_gains(draw: Draw) -> None:
     plots, (_, alt, caption) = draw(bars, lambda: bars.draw_gains(gains))
     assert [axes.get_title("left") for axes in plots] == ["Finer scale", "Coarser scale"]
     assert [{note.get_text() for note in axes.texts} for axes in plots] == [{"0.01", "0.02"}, {"0.5"}]
-    assert "scales of their own" in caption and "0.5 0.0000, from −0.5000 to +0.2500" in alt
+    assert "scales of their own" in caption and "0.5 +0.0000, from −0.5000 to +0.2500" in alt
     (alone,), (_, _, caption) = draw(bars, lambda: bars.draw_gains(gains[:1]))
     assert alone.get_title("left") == "" and "of their own" not in caption
 
