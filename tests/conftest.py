@@ -113,7 +113,7 @@ def tiny_config(demo_root: Path) -> Callable[..., Config]:
         raw = {
             "name": "tiny",
             "seed": 3,
-            "data": {"reader": "medpix", "root": str(demo_root), "max_tokens": 16},
+            "data": {"reader": "medpix", "root": str(demo_root), "max_tokens": 16, "image_size": 32},
             "teacher": _model(epochs=2, lr=2e-3, dim=16),
             "student": _model(epochs=3, lr=2e-3, dim=8),
             "training": {"batch_size": 16, "device": "cpu", "precision": "fp32"},
