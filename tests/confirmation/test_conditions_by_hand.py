@@ -99,10 +99,10 @@ def model(request: pytest.FixtureRequest, few: Table, tiny_config: MakeConfig, t
 
 
 def test_a_flat_image_of_the_mean_colour_of_train(model: Model, few: Table, tmp_path: Path) -> None:
-    pixels = np.array(model.steps.pixels(64)[0, few.rows("train")], np.float64)
+    pixels = np.array(model.steps.pixels(32)[0, few.rows("train")], np.float64)
     colour = np.rint(pixels.mean(axis=(0, 2, 3))).astype(np.uint8)
     file = str(tmp_path / "flat.png")
-    cv2.imwrite(file, np.zeros((64, 64, 3), np.uint8) + colour[::-1])
+    cv2.imwrite(file, np.zeros((32, 32, 3), np.uint8) + colour[::-1])
     found = model.under("without_image", few)
     assert_same(found, model.of(replace(few, images=(file,) * len(few))), few.rows("test"))
 

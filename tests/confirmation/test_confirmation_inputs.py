@@ -214,7 +214,7 @@ class TestBaselines:
     ) -> None:
         import torch
 
-        config = tiny_config()
+        config = tiny_config(data__image_size=None)
         table = read_table(config.data, 1)
         found = frozen_features(evaluation_of(table), config)
         model, train = build_student(config, table.tasks).eval(), table.rows("train")

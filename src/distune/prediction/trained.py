@@ -25,7 +25,7 @@ from distune.training.devices import Compute, resolved
 from distune.training.files.prediction_files import predictions_file, read_split_predictions
 from distune.training.files.run_folder import RESULTS, results_of
 from distune.training.inputs.encoding import PREFIX_BATCH
-from distune.training.predictions import EVALUATION_BATCH
+from distune.training.predictions import EVALUATION_BATCH, as_written
 from distune.training.scoring.temperature_scaling import task_temperature
 from distune.training.student import load_student
 from distune.training.torch_settings import torch_defaults
@@ -75,7 +75,7 @@ class TrainedStudent:
             rows = np.arange(start, min(start + at_once, count))
             answers = zip(parts, self._logits(pixels, ids, rows, absent or {}), self.tasks, strict=True)
             for part, logits, task in answers:
-                part.append(probabilities_of(logits, task).cpu().numpy())
+                part.append(as_written(probabilities_of(logits, task).cpu().numpy(), self._suffix))
         return [np.concatenate(part) for part in parts]
 
     def _logits(

@@ -124,11 +124,7 @@ EVALUATION_BATCH = 64
 def predict(
     model: Classifier, inputs: ModelInputs, rows: NDArray[np.int64], compute: Compute
 ) -> list[NDArray[np.float32]]:
-    """Class probabilities of the given rows, in their order: one array (rows, classes) a task.
-
-    Logits in bf16 are so coarse that many examples tie; the last bits of their softmax in fp32 would order them by
-    chance, so these are rounded to the digits that are written, and every score is that of the file.
-    """
+    """Class probabilities of the given rows, in their order: one array (rows, classes) a task."""
     model.eval()
     compute = compute.for_model(model)
     position = np.empty(len(inputs), np.int64)
@@ -144,4 +140,13 @@ def predict(
     back = np.argsort(np.concatenate(order))
     # Read from the device once: until here the host only gave orders.
     gathered = [torch.cat(task).cpu().numpy()[back] for task in zip(*found, strict=True)]
-    return [task.round(DIGITS) for task in gathered] if compute.bf16 else gathered
+    return [as_written(task, compute) for task in gathered]
+
+
+def as_written(probabilities: NDArray[np.float32], compute: Compute) -> NDArray[np.float32]:
+    """Probabilities as they are scored and answered with: those of a model in bf16 have the digits that are written.
+
+    Logits in bf16 are so coarse that many examples tie; the last bits of their softmax in fp32 would order them by
+    chance, and a score would not be that of the file.
+    """
+    return probabilities.round(DIGITS) if compute.bf16 else probabilities
