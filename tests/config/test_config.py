@@ -296,3 +296,11 @@ def test_a_section_is_laid_over_that_of_a_file(tmp_path: Path) -> None:
     found = load_config(file, {"teacher": {"lr": 0.5, "vision": {"freeze": "all"}}, "student.lr": 0.25})
     assert found == load_config(file, {"teacher.lr": 0.5, "teacher.vision.freeze": "all", "student.lr": 0.25})
     assert (found.teacher.fusion_dim, found.teacher.epochs, found.teacher.lr) == (32, 7, 0.5)
+
+
+def test_an_override_may_mend_a_config_and_changes_no_mapping_of_the_caller():
+    raw = {"student": {"lr": -1}}
+    assert parse_config(raw, overrides={"student.lr": 0.5}).student.lr == 0.5
+    assert raw == {"student": {"lr": -1}}
+    with pytest.raises(ConfigError):
+        parse_config(raw, overrides={"teacher.lr": 0.5})

@@ -18,7 +18,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from distune.cli.address_space import LEAST_MB, RoomForLibraries
+from distune.cli.address_space import LEAST_MB, RoomForLibraries, most_mb
 from distune.cli.error_handling import TerminalFormatter, ending_of, one_message
 from distune.cli.signals import CLEANUP_SECONDS, EndByException
 from distune.errors import ConfigError, DataError, UserError
@@ -324,3 +324,11 @@ def test_a_library_that_is_there_and_cannot_be_imported_is_not_called_missing() 
     for name, whose in (("onnxruntime", "install it again"), ("distune.api", "fault of Distune")):
         code, message = ending_of(ImportError("libx.so: cannot open shared object file", name=name))
         assert code == 1 and name.partition(".")[0] in message.lower() and whose in message
+
+
+@pytest.mark.parametrize(("limit", "mb"), [(500 * 2**20, 500), (-1, None)])
+def test_how_much_this_process_may_map(limit: int, mb: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "RLIM_INFINITY", -1)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limit, limit))
+    assert most_mb() == mb

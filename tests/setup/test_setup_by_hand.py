@@ -34,12 +34,12 @@ from distune.setup.columns import (
 from distune.setup.config_text import _yaml
 from distune.setup.data_section import data_section, mapped
 from distune.setup.encoders import Encoders, _large, _tiny, fitting
-from distune.setup.estimate import _size, _time
+from distune.setup.estimate import _activation_mb, _size, _time
 from distune.setup.image_column import _may_be_path, _roots, images_of
 from distune.setup.image_links import bring_images, split_whole
 from distune.setup.init import _counted, _name, _relative, _rows, _write_tables, prepare
 from distune.setup.source_table import SourceTable
-from distune.setup.splits import _strata
+from distune.setup.splits import _strata, splits_of
 from tests.stand_ins import refusing_as
 
 
@@ -521,3 +521,58 @@ def test_a_column_without_a_name_of_its_own_is_not_looked_at() -> None:
         ["", "a", " ", "b", "a"], [["0", "x", "y", "z", "w"], ["1", "", "v", "u", "t"]], lambda cell: not cell
     )
     assert list(found) == ["b"] and found["b"].all == ["z", "u"]
+
+
+def test_leaks_are_those_of_labelled_examples_and_severe(tiny_config: Callable[..., Config]) -> None:
+    table = read_table(tiny_config().data, 0, check_images=False)
+    assert check_module._leaks(table) == []
+    train, dev = int(table.rows("train")[0]), int(table.rows("dev")[0])
+    groups = list(table.groups)
+    groups[dev] = groups[train]
+    leaking = replace(table, groups=tuple(groups))
+    (line,) = check_module._leaks(leaking)
+    assert "split" in line
+    splits = list(table.splits)
+    splits[dev] = "unlabelled"
+    assert check_module._leaks(replace(leaking, splits=tuple(splits))) == [], "it has no label to give away"
+    alone = replace(table, groups=table.ids)
+    assert check_module._leaks(alone) == [], "that no patient is named is no leak"
+
+
+def test_what_a_backward_pass_keeps_is_not_the_weights() -> None:
+    model = torch.nn.Linear(256, 256, bias=False)
+    inputs = torch.ones(64, 256, requires_grad=True)
+    kept = _activation_mb(lambda: model(inputs).sum().backward(), model)  # type: ignore[arg-type]
+    assert kept == 64 * 256 * 4 / 2**20
+
+
+def test_a_column_that_is_named_for_something_else_holds_the_images_where_most_of_it_does(
+    tmp_path: Path,
+) -> None:
+    files = pictures(tmp_path)
+    for share, said in ((60, "named with --text"), (6, "no column names")):
+        held = files[:share] + [f"a note {number}" for number in range(60 - share)]
+        with pytest.raises(UserError, match=said):
+            look(tmp_path, {"file": held, "kind": list("ab" * 30)}, text="file")
+
+
+def test_a_dev_split_is_made_from_train_with_the_seed() -> None:
+    rows = [
+        ["train" if number % 5 else "test", "ab"[number % 2], f"{number // 2}.png"] for number in range(100)
+    ]
+    layout = Layout(Path(), "file", None, ("kind",), split="part")
+    table = SourceTable(["part", "kind", "file"], rows, layout, lambda cell: not cell)
+    found = {seed: splits_of(table, seed) for seed in (1, 2)}
+    for seed, (splits, how) in found.items():
+        assert [split == "test" for split in splits] == [row[0] == "test" for row in rows]
+        assert 0 < splits.count("dev") < splits.count("train") and f"with seed {seed}" in how
+        assert splits_of(table, seed)[0] == splits
+        of_image = {file: {s for s, row in zip(splits, rows, strict=True) if row[2] == file} - {"test"}
+                    for _, _, file in rows}  # fmt: skip
+        assert all(len(held) == 1 for held in of_image.values()), "rows of one image stay together"
+    assert found[1][0] != found[2][0]
+    given = replace(
+        table, rows=[["val", *row[1:]] if number % 7 == 0 else row for number, row in enumerate(rows)]
+    )
+    splits, how = splits_of(given, 1)
+    assert splits.count("dev") == 15 and "made" not in how

@@ -104,3 +104,9 @@ def test_a_file_is_there_regular_and_of_a_sensible_size(
     ):
         with pytest.raises(YamlFileError, match=said):
             load_yaml(path)
+
+
+def test_a_message_is_cut_where_it_is_longer_than_a_line() -> None:
+    longest = "x" * yaml_files.LONGEST_ECHO
+    assert yaml_files._short(longest) == longest and yaml_files._short("a\n  b") == "a b"
+    assert yaml_files._short(longest + "y") == f"{longest} ..."
