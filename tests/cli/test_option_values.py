@@ -145,6 +145,7 @@ IGNORED = {  # by the command: which of its options would have no effect
     ("confirm", "study", "--gpus-per-trial", "0.5"): "gpus_per_trial",
     ("confirm", "study", "--executor", "ray", "--gpu", "cpu"): "--gpu",
     ("confirm", "study", "--data-root", ".", "--set", "data.root=x"): "data.root",
+    ("train", "t.yaml", "--set", "study.n_trials=3"): "study.n_trials",
     ("train", "t.yaml", "--seed", "1", "--set", "seed=2"): "seed",
     ("train", "t.yaml", "--set", "seed=1", "--set", "seed=2"): "seed",
     ("train", "t.yaml", "--set", "data={root: x}", "--data-root", "y"): "data",

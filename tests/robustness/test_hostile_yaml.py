@@ -42,6 +42,16 @@ HOSTILE = {
     "a surrogate pair in two escapes": ('name: "\\ud83d\\ude00"\n', "line 1"),
     "half a surrogate pair in a key": ('data: {tasks: {"\\udc00": {}}}\n', "line 1"),
     "nothing": ("", "mapping"),
+    "unknown key with a dash": ("x-common: {lr: 1}\n", "x-common: unknown key"),
+    "dash for underscore": (
+        "data: {max-tokens: 3}\n",
+        "data.max-tokens: unknown key (did you mean max_tokens?)",
+    ),
+    "dash in a name of the data": ("data: {label_map: {T1-w: {a: yes}}}\n", "data.label_map.T1-w.a: text"),
+    "no-break space": ("seed: 1\nname:\u00a0x\ndata: {}\n", "line 2 holds U+00A0"),
+    "word for a flag": ("name: no\n", "quotes"),
+    "text for a list": ("data: {label_columns: kind}\n", "a list"),
+    "empty section": ("student:\n", "leave it out"),
     "long text": ("student: {lr: " + "x" * 100_000 + "}\n", "student.lr"),
 }
 

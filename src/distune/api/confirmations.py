@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from distune.api.studies import Study, refresh_report
 from distune.config import Config, load_config
 from distune.errors import UserError
 from distune.utils.arguments import check_path
+from distune.utils.text import nearest_hint
 
 if TYPE_CHECKING:
     from distune.prediction.predictor import Predictor
@@ -72,8 +73,14 @@ def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others
     """
     from distune.confirmation.confirm import confirm as run_confirmation
     from distune.confirmation.request import ConfirmRequest
+    from distune.tuning.study.storage_url import in_full
 
     check_path("study", study, Study)
+    known = {field.name for field in fields(ConfirmRequest)} - {"study", "top", "seeds"}
+    for name in others.keys() - known:
+        raise UserError(
+            f"confirm: there is no argument {name!r}{nearest_hint(name, [*known, 'top', 'seeds'])}"
+        )
     place, storage = place_of(study, others.pop("storage", None))
     with restored():
         result = run_confirmation(
@@ -81,7 +88,7 @@ def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others
         )
     if result.numbers:
         refresh_report(Study(result.study, result.folder, storage=storage))
-    folder = result.folder.absolute()
+    folder, storage = result.folder.absolute(), in_full(storage)
     return Confirmation(
         folder, result.reason, result.numbers, (folder if storage is None else place, storage)
     )

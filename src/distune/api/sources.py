@@ -32,7 +32,9 @@ def place_of(source: Source, storage: str | None = None) -> tuple[Path | str, st
         UserError: it is no source, or another database is named than its own.
     """
     if isinstance(source, Trained):
-        if storage not in (None, source.place[1]):
+        from distune.tuning.study.storage_url import in_full
+
+        if storage is not None and in_full(storage) != in_full(source.place[1]):
             raise UserError("storage: what training and tuning return names its own; leave it out")
         return source.place
     check_path("source", source)

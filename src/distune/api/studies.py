@@ -32,7 +32,7 @@ class Study:
         folder: holds its summary, best config, log and run folders.
         reason: why tuning ended: finished, timeout, interrupted, failed_alike, low_disk; None while it runs, or where
             it was killed.
-        storage: SQLAlchemy URL of its database; None is its SQLite file.
+        storage: SQLAlchemy URL of its database, in full as a notebook may go elsewhere; None is its SQLite file.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Study:
         """
         from distune.analysis.records.sources import database_file, name_and_url
         from distune.tuning.status import read_status
+        from distune.tuning.study.storage_url import in_full
         from distune.utils.files.default_folders import STUDIES
 
         check_path("source", source)
@@ -61,7 +62,7 @@ class Study:
         name, url = name_and_url(source, storage)
         ended = read_status(name, storage=url).ended
         folder = STUDIES / name if storage else database_file(source).with_suffix("")
-        return cls(name, folder.absolute(), ended, storage)
+        return cls(name, folder.absolute(), ended, in_full(storage))
 
     @property
     def place(self) -> tuple[str, str | None]:
@@ -183,6 +184,7 @@ def tune(
         ConfigError: a setting does not exist or breaks a rule.
         UserError: the data, or the storage, or what was asked is wrong.
     """
+    from distune.tuning.study.storage_url import in_full
     from distune.tuning.tune import TuneRequest
     from distune.tuning.tune import tune as run_study
 
@@ -194,7 +196,7 @@ def tune(
     request = TuneRequest.of(config, settings, fork=fork)
     with restored():
         result = run_study(request)
-    study = Study(result.study_name, result.folder.absolute(), result.reason, request.asked.storage)
+    study = Study(result.study_name, result.folder.absolute(), result.reason, in_full(request.asked.storage))
     refresh_report(study)
     return study
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,13 @@ from distune.utils.files.atomic import write_text
 from distune.utils.files.yaml_files import LONGEST_ECHO, YamlFileError, load_yaml
 from distune.utils.text import nearest
 
+_NEEDED = {
+    "string_type": "text is needed; write it in quotes where it looks like something else",
+    "tuple_type": "a list is needed, such as [a, b]",
+    "dict_type": "keys with values are needed; leave it out where it has none",
+    "model_type": "keys with values are needed; leave it out where it has none",
+}
+"""What the rules of types ask for in words of YAML, which reads no, 12 and 2026-11-26 as no text."""
 _LONGEST_RULE = 1_000
 """Characters of a broken rule that are shown; some repeat the value."""
 
@@ -118,7 +126,7 @@ def _validated(raw: Mapping[str, Any], source: str) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(source, problems_of(error)) from None
+        raise ConfigError(source, problems_of(error, raw)) from None
 
 
 def as_dict(config: BaseModel) -> dict[str, Any]:
@@ -178,12 +186,17 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return []
 
 
-def problems_of(error: ValidationError) -> list[str]:
-    """One line a key: what a union's members each say of one value is one problem, not several."""
+def problems_of(error: ValidationError, given: Mapping[str, Any]) -> list[str]:
+    """One line a key: what a union's members each say of one value is one problem, not several.
+
+    Args:
+        error: what pydantic found.
+        given: what it looked at.
+    """
     said: dict[str, list[str]] = {}
     values: dict[str, Any] = {}
     for item in error.errors():
-        key, message = _rule(item)
+        key, message = _rule(item, given)
         said.setdefault(key, []).append(message)
         values[key] = item["input"]
     return [
@@ -192,12 +205,12 @@ def problems_of(error: ValidationError) -> list[str]:
     ]
 
 
-def _rule(item: Any) -> tuple[str, str]:
-    path = [str(part) for depth, part in enumerate(item["loc"]) if not _is_union_member(item["loc"], depth)]
+def _rule(item: Any, given: Mapping[str, Any]) -> tuple[str, str]:
+    path = _path(item["loc"], given)
     key = ".".join(path) or "config"
     if item["type"] == "extra_forbidden":
         return key, f"unknown key{_did_you_mean(path)}"
-    message = str(item["msg"]).removeprefix("Value error, ")
+    message = _NEEDED.get(item["type"], str(item["msg"]).removeprefix("Value error, "))
     message = message[:1].lower() + message[1:]
     if item["type"] == "literal_error" and isinstance(item["input"], str):
         allowed = [part.strip("' ") for part in message.split("be", 1)[-1].replace(" or ", ",").split(",")]
@@ -212,11 +225,15 @@ def _shown(received: Any) -> str:
     return f" (got {shown})" if len(shown) <= LONGEST_ECHO else f" (got {shown[:LONGEST_ECHO]} ...)"
 
 
-def _is_union_member(path: Sequence[object], depth: int) -> bool:
-    """Pydantic names the tried member of a union in the path; a reader of the file never wrote it."""
-    text = str(path[depth])
-    named_by_user = path[0] == "search_space" and depth == 1
-    return not named_by_user and ("-" in text or "[" in text or "(" in text)
+def _path(parts: Sequence[str | int], given: Any) -> list[str]:
+    """The keys to a value, without what pydantic adds to them: the tried member of a union, which nobody wrote."""
+    path = []
+    for part in parts:
+        is_given = isinstance(given, Mapping) and part in given
+        given = given[part] if is_given else None
+        if is_given or not re.search(r"[-\[(]", str(part)):
+            path.append(str(part))
+    return path
 
 
 def _did_you_mean(path: Sequence[str]) -> str:

@@ -54,7 +54,7 @@ class _OneError(ModelMetaclass):
                 from distune.config.files import problems_of
                 from distune.errors import ConfigError
 
-                raise ConfigError(cls.__name__, problems_of(error)) from None
+                raise ConfigError(cls.__name__, problems_of(error, values)) from None
 
 
 class ConfigSection(BaseModel, metaclass=_OneError):

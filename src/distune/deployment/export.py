@@ -204,7 +204,7 @@ def _check(parity: Parity, quantisation: str, max_score_drop: float) -> None:
     if quantisation == "none" and parity.largest_difference > PARITY:
         raise UserError(
             f"the exported graph differs from torch by {parity.largest_difference:.2g} in a probability, more than "
-            f"{PARITY:g}; nothing was written"
+            f"{PARITY:g}; nothing was written. Where its loss grew in training, train it again at a lower student.lr"
         )
     if parity.drop is not None and parity.drop > max_score_drop:
         raise UserError(

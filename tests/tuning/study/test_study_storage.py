@@ -636,3 +636,23 @@ def test_a_database_that_is_being_made_holds_no_studies_yet_and_is_not_written(t
         other.execute("DELETE FROM version_info")
     with pytest.raises(NoStudiesError, match="version_info"), reading(f"sqlite:///{tmp_path}/a.db"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        ("sqlite:///a b.db", "sqlite:///{here}/a b.db"),
+        ("sqlite+pysqlite:///logs/a.db?timeout=9", "sqlite+pysqlite:///{here}/logs/a.db?timeout=9"),
+        ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
+        ("sqlite://", "sqlite://"),
+        ("postgresql://me:secret@host/a", "postgresql://me:secret@host/a"),
+        (None, None),
+    ],
+)
+def test_the_url_of_a_file_leads_to_it_from_everywhere(
+    given: str | None, whole: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distune.tuning.study.storage_url import in_full
+
+    monkeypatch.chdir(tmp_path)
+    assert in_full(given) == (whole and whole.format(here=tmp_path))

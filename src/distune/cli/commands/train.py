@@ -14,8 +14,10 @@ from distune.cli.options import (
     Seed,
     StudentEpochs,
     TeacherEpochs,
+    assigned,
     chosen_config,
     overrides,
+    refuse,
 )
 from distune.cli.output import say
 from distune.training.callbacks import Callback, EpochRecord
@@ -76,6 +78,11 @@ def train(
     assignments: Assignments = None,
 ) -> None:
     """Train a teacher and its student once, and evaluate them."""
+    of_study = [key for key in assigned(assignments) if key.partition(".")[0] == "study"]
+    refuse(
+        "says how tune searches, which is nothing to a single training",
+        {f"--set {key}": key for key in of_study},
+    )
     chosen = chosen_config(
         config,
         assignments,

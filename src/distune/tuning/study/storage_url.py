@@ -40,6 +40,23 @@ def sqlite_file(url: URL) -> Path:
     return Path(unquote(database.removeprefix("file:")) if is_uri else database)
 
 
+def in_full(url: str | None) -> str | None:
+    """A URL that leads to the same SQLite file from any working folder; another one, or none, as it is."""
+    from sqlalchemy.engine import make_url
+
+    if url is None or not url.startswith("sqlite"):
+        return url
+    parsed = make_url(url)
+    if (
+        parsed.database in (None, "", ":memory:")
+        or "uri" in parsed.query
+        or sqlite_file(parsed).is_absolute()
+    ):
+        return url
+    whole = make_url(sqlite_url(sqlite_file(parsed).absolute())).update_query_dict(dict(parsed.query))
+    return whole.set(drivername=parsed.drivername).render_as_string(hide_password=False)
+
+
 def redacted(url: str) -> str:
     """A storage URL without its password and without secrets in its query."""
     from sqlalchemy.engine import make_url

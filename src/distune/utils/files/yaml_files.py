@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ LONGEST_NUMBER = 100
 """Digits of a number."""
 LONGEST_ECHO = 300
 """Characters of a parser's message that are shown."""
+_UNSEEN = re.compile("[\u00a0\u2000-\u200b\u2060\u3000\ufeff\u201c-\u201f\u2018\u201a\u201b]")
+"""Blanks that are none in YAML, and quotes of a word processor; not the apostrophe U+2019, with which words end."""
 _READ_OTHERWISE = re.compile(r"[-+]?0[0-9_]+|.*:.*")
 """Octal numbers such as 010, and those of base 60 such as 12:30: YAML 1.1 reads 8 and 750."""
 
@@ -44,7 +47,11 @@ def load_yaml(path: Path) -> Any:
         if path.stat().st_size > LARGEST:
             raise YamlFileError(f"larger than {LARGEST:,} bytes; this is no config")
         text = read_file(path).decode("utf-8-sig")
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL byte in the name
+    except UnicodeDecodeError as error:
+        raise YamlFileError(
+            f"is not in UTF-8 ({error.reason} at byte {error.start}); save it in UTF-8"
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise YamlFileError(f"cannot be read: {_short(error)}") from None
     return parse_yaml(text)
 
@@ -63,7 +70,8 @@ def parse_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise YamlFileError(f"{where}{_short(error.problem or error)}") from None
+        hint = "" if isinstance(error, yaml.constructor.ConstructorError) else _pasted(text)
+        raise YamlFileError(f"{where}{_short(error.problem or error)}{hint}") from None
     except YamlFileError:
         raise
     except Exception as error:  # bad dates, numbers and tags make PyYAML raise anything
@@ -129,6 +137,14 @@ def _count(node: yaml.Node, depth: int, values: int) -> int:
         for key, child in node.value:
             values = _count(child, depth + 1, _count(key, depth + 1, values))
     return values
+
+
+def _pasted(text: str) -> str:
+    """Where a text that cannot be parsed holds a sign that looks like a blank or a quote and is none."""
+    if (found := _UNSEEN.search(text)) is None:
+        return ""
+    sign, line = found[0], text.count("\n", 0, found.start()) + 1
+    return f"; line {line} holds U+{ord(sign):04X} ({unicodedata.name(sign).lower()}), as pasted text does"
 
 
 def _short(message: object) -> str:
