@@ -29,6 +29,7 @@ from distune.store import cache_folder
 from distune.tuning.coordinator.interrupts import interrupts
 from distune.tuning.coordinator.ledger import ranked
 from distune.tuning.coordinator.progress import log_file
+from distune.tuning.coordinator.retention import folder_name
 from distune.tuning.executors.make import check_executor, devices_for
 from distune.tuning.status import status_of
 from distune.tuning.study.names import name_in
@@ -70,7 +71,10 @@ def confirm(request: ConfirmRequest, show: Show = lambda line: None) -> ConfirmR
         name, folds = study.study_name, study.user_attrs.get("folds")
         trials = study.get_trials(deepcopy=False)
         searched = len(ranked(trials))
-        trial_folders = {trial.number: run_folder_of(trial, folder) for trial in trials}
+        trial_folders = {
+            trial.number: run_folder_of(trial, folder) or folder / "trials" / folder_name(trial.number)
+            for trial in trials
+        }
     if settings:
         candidates = [replace(each, config=with_values(each.config, settings)) for each in candidates]
     confirmation = folder / FOLDER

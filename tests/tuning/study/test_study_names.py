@@ -215,6 +215,8 @@ def test_a_study_is_there_where_it_says_what_it_is_about(
         (tmp_path / f"s/trials/trial_000{number}/results.json").write_text("{}")
     with pytest.raises(UserError, match="trial_0001 holds a finished run"):
         is_there("s")
+    (tmp_path / "s/trials/trial_0001").rename(tmp_path / "s/trials/trial_0000 (1)")
+    assert is_there("s"), "no trial will have that name"
     shutil.rmtree(tmp_path / "s")
     with monkeypatch.context() as busy:  # others write to it all the time
         busy.setattr(read_only, "COPY_ATTEMPTS", 0)
