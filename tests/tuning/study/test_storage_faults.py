@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import optuna
 import psutil
+import pymysql
 import pytest
 import sqlalchemy.exc
 from study_helpers import coordinator, settings_of, sqlite_study, training
@@ -204,6 +205,9 @@ class InterfaceError(Exception):
         (ConnectionRefusedError(111, "Connection refused", "host"), "InterfaceError: Connection refused"),
         (ValueError("password of host"), "InterfaceError: ValueError"),
         (InterfaceError("password of host"), "InterfaceError"),
+        (pymysql.OperationalError(2003, "Can't connect to 'host'"), "InterfaceError: OperationalError"),
+        (pymysql.InterfaceError(0, ""), "InterfaceError"),
+        (pymysql.OperationalError(1290, "runs with --read-only"), "InterfaceError: runs with --read-only"),
     ],
 )
 def test_an_error_of_a_database_is_said_without_addresses(original: BaseException, said: str) -> None:

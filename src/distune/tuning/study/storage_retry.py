@@ -17,6 +17,7 @@ Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 _DAMAGED = re.compile(r"malformed|not a database|no such (table|column)", re.I)
 _REFUSED = re.compile(r"read-?only|InsufficientPrivilege", re.I)
+_OF_MYSQL_CLIENTS = range(2000, 3000)
 OPENING_LIMIT = 30.0
 """Seconds that a study is waited for when it is opened: nothing has begun yet that could be lost."""
 OUTAGE_LIMIT = 600.0
@@ -113,13 +114,16 @@ class StorageRetry:
 
 
 def _said(error: BaseException) -> str:
-    """The kind of a database's error and its first line, without addresses, which servers may put in later ones."""
+    """The kind of a database's error and what it says, without addresses, which drivers put in what they say."""
     original = getattr(error, "orig", None)
     kind = type(error).__name__
     if original is None:
         return kind
     if isinstance(original, OSError):
         return f"{kind}: {original.strerror}"
+    match original.args:
+        case (int(code), str(said)) if code >= 1000 and code not in _OF_MYSQL_CLIENTS:  # by a server of MySQL
+            return f"{kind}: {said}"
     if not type(original).__module__.startswith("sqlite3"):
         return f"{kind}: {type(original).__name__}" if type(original).__name__ != kind else kind
     return f"{kind}: {str(original).splitlines()[0] if str(original) else ''}"
