@@ -4,6 +4,7 @@ import errno
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from distune.analysis.records.study_record import StudyRecord
 from distune.config import Config, as_dict
 from distune.errors import UserError
 from distune.prediction.load import _folder_of, _recommended, is_run, load, run_behind, run_of_study
-from distune.training.files.run_folder import ENVIRONMENT, WEIGHTS
+from distune.training.files.run_folder import ENVIRONMENT, WEIGHTS, read_results, write_results
 from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
@@ -52,7 +53,8 @@ def confirmed(
 
 @pytest.fixture
 def study(tiny_config: Callable[..., Config], trained_run: Callable[..., Path], tmp_path: Path) -> Path:
-    folder = study_with(tmp_path / "s", tiny_config(), [0.2, 0.7, 0.4])
+    score = (read_results(trained_run()) or {})["score"]
+    folder = study_with(tmp_path / "s", tiny_config(), [score - 0.2, score, score - 0.1])
     shutil.copytree(trained_run(), folder / "trials/trial_0001")
     return folder
 
@@ -112,6 +114,10 @@ def test_which_run_stands_for_a_study(tiny_config: Callable[..., Config], tmp_pa
     for storage in ("sqlite:///s.db", ""):
         with pytest.raises(UserError, match="storage: "):
             run_behind(best, storage)
+    for score, is_own in ((0.6, False), (0.7, True)):  # a database beside the folder of another study
+        write_results(best, {"score": score})
+        with nullcontext() if is_own else pytest.raises(UserError, match="its score is not"):
+            assert run_behind(folder) == best
     # Seed 9 failed. The numbers are of the first seed that finished, so no other takes its place.
     (folder / "confirmation.json").write_text(json.dumps(confirmed("base", [8, 5], asked=[9, 8, 5])))
     (runs / "seed_5" / WEIGHTS).touch()

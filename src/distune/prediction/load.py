@@ -14,7 +14,7 @@ from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
 from distune.deployment.bundle import is_bundle, load_bundle
 from distune.errors import UserError, is_of_the_machine
 from distune.prediction.predictor import Predictor
-from distune.training.files.run_folder import WEIGHTS
+from distune.training.files.run_folder import WEIGHTS, results_of
 from distune.utils.arguments import check_argument, check_path, check_text
 from distune.utils.files.default_folders import STUDIES
 from distune.utils.files.paths import in_shell
@@ -108,6 +108,11 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
         raise UserError(
             f"study {study.name}: {folder} holds the run of another trial than {best.number}: {listed(names)} differ; "
             "put the folders of its trials back under their own names"
+        )
+    if (results_of(folder) or {}).get("score", best.value) != best.value:
+        raise UserError(
+            f"study {study.name}: {folder} holds another study's run: its score is not that of trial {best.number}; "
+            "put the folder and the database that belong together beside each other"
         )
     return folder
 
