@@ -295,6 +295,8 @@ def test_what_training_sets_is_put_back_also_after_an_error() -> None:
         torch.rand(3), random.random()
         raise ValueError("stopped")
     assert state() == before
+    with torch.inference_mode(), restored():
+        assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
 
 
 def frame(tmp_path: Path, **columns: Any) -> Any:

@@ -17,6 +17,7 @@ from distune.confirmation.baselines import (
     SETTINGS,
     _evaluate_folds,
     _word_weights,
+    ends_of_grid,
     evaluate_baselines,
     frozen_features,
 )
@@ -25,7 +26,7 @@ from distune.data import Table, read_table
 from distune.errors import UserError
 from distune.store import Store
 from distune.training.files.prediction_files import read_split_predictions
-from distune.training.teacher.regression import fitted, standardised_columns
+from distune.training.teacher.regression import STRENGTHS, fitted, standardised_columns
 from tests.stand_ins import refusing_as
 
 
@@ -48,6 +49,9 @@ def test_features_are_scaled_by_the_train_part_of_each_fold(
 ) -> None:
     config = tiny_config()
     whole = read_table(config.data, config.seed)
+    whole = replace(
+        whole, ids=whole.ids[1:] + whole.ids[:1], labels=np.roll(whole.labels, -1, axis=0)
+    )  # its own order
     raw = np.random.default_rng(0).normal(size=(len(whole), 3)) * [1.0, 20.0, 300.0] + whole.labels[:, :1]
     evaluation = Evaluation(whole, Store(tmp_path / "cache"), 5, 1, "cpu")
     _evaluate_folds(evaluation, config, 2, tmp_path, "features_image", raw)
@@ -202,3 +206,9 @@ def test_words_are_single_ones_and_pairs_and_none_where_train_has_none(
     assert found[int(table.rows("dev")[0])].nnz == 1, "cat is in no text of train"
     empty = tuple("" if split == "train" else "big cat" for split in table.splits)
     assert _word_weights(replace(table, texts=empty)) is None
+
+
+def test_a_penalty_at_either_end_of_what_is_tried_is_said() -> None:
+    chosen = {"a": {"C": STRENGTHS[0]}, "b": {"C": STRENGTHS[-1]}, "c": {"C": STRENGTHS[1]}, "d": {}}
+    (said,) = ends_of_grid({"text_tfidf": chosen, "majority": {"c": {"C": STRENGTHS[1]}}})
+    assert said.startswith("The baseline text_tfidf") and " for a, b: " in said

@@ -25,6 +25,7 @@ def root(tmp_path: Path) -> Path:
         "two/x.jpg",
         "Up/c.dcm",
         "Up/c.txt",
+        "top.png",
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"")
@@ -44,6 +45,7 @@ def root(tmp_path: Path) -> Path:
         ("scans/b", "scans/B.JPG", "extension and in other case"),
         ("SCANS/A.PNG", "scans/a.png", "other case"),
         (f"scans/{NFC}.png", f"scans/{NFD}.png", "Unicode form"),
+        ("TOP.png", "top.png", "path in other case"),
         ("up/c", "Up/c.dcm", "extension and in other case"),
         ("scans/GRÖSSE.PNG", f"scans/{NFD}.png", "other case"),
     ],
@@ -53,6 +55,16 @@ def test_the_one_file_that_fits_is_found_and_said(root: Path, written: str, file
     assert files.find(written) == (root / file).resolve()
     notes = files.notes()
     assert (notes == []) if not how else (how in notes[0] and "1 path " in notes[0])
+    assert bool(notes and "backslashes" in notes[0]) is ("\\" in written)
+
+
+def test_no_folder_outside_is_listed(root: Path) -> None:
+    (root.parent / "beside").mkdir()
+    (root.parent / "beside/a.png").touch()
+    (root / "link").symlink_to(root.parent / "beside")
+    for written in ("Link/A.png", "scans/../../beside/A.png", "two/../Link/A"):
+        fault = ImageFiles(root).find(written)
+        assert isinstance(fault, Fault) and "a.png" not in str(fault)
 
 
 def test_several_that_fit_are_refused_with_their_names(root: Path) -> None:

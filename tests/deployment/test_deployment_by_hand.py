@@ -97,6 +97,7 @@ def test_the_card_names_tasks_encoders_and_licences_of_the_student() -> None:
             "8-bit",
         ),
         ({"changed_from_run": None}, "32-bit", [], "recorded"),
+        ({"changed_from_run": 0}, "32-bit", ["recorded, 0 changed"], "8-bit"),
         ({}, "8-bit", ["8-bit weights cost 0.0500"], "generated"),
         ({}, "8-bit, those of convolutions 32-bit", ["8-bit weights cost 0.0500"], "generated"),
         ({"score": None}, "32-bit", ["7 generated images", "2 changed predictions"], "dev examples"),
@@ -157,6 +158,8 @@ def test_dev_examples_are_those_of_dev_alone() -> None:
         and asked.labels.tolist() == [[0], [1], [0]]
         and asked.name == "3 dev examples"
     )
+    later = dev_examples(table(("train", "dev", "train", "test", "dev"), tuple("pqrst")))
+    assert later.labels is not None and later.labels.tolist() == [[1], [0]]
 
 
 def model(**changes: Any) -> Any:

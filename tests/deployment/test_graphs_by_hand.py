@@ -136,12 +136,14 @@ def test_a_graph_of_another_bundle_is_refused(
 def test_what_memory_does_not_suffice_for_is_no_fault_of_the_graph(tmp_path: Path) -> None:
     found = loaded(graph(tmp_path / "m.onnx"))
 
-    def fails(*given: Any) -> None:
-        raise RuntimeError("Failed to allocate memory for 1 TB")
+    for said in ("Failed to allocate memory for 1 TB", "Out of Memory"):
 
-    found._session = SimpleNamespace(run=fails)
-    with pytest.raises(MemoryError):
-        found.probabilities(np.zeros((1, 3, 2, 2), np.uint8), None)
+        def fails(*given: Any, said: str = said) -> None:
+            raise RuntimeError(said)
+
+        found._session = SimpleNamespace(run=fails)
+        with pytest.raises(MemoryError):
+            found.probabilities(np.zeros((1, 3, 2, 2), np.uint8), None)
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
     with pytest.raises(UserError, match="export again"):
         loaded(tmp_path / "broken.onnx")
@@ -211,6 +213,8 @@ def test_linear_layers_compute_in_8_bits_and_convolutions_are_stored_so(
     kept = {tensor.name: tensor.data_type for tensor in onnx.load(str(file)).graph.initializer}
     assert ("kernel" in kept) is not convolutions and ("kernel.steps" in kept) is convolutions
     assert "weights" not in kept and kinds.INT8 in kept.values()
+    steps = {tensor.name: list(tensor.dims) for tensor in onnx.load(str(file)).graph.initializer}
+    assert steps["weights_scale"] == [4], "a scale for each output"
 
 
 def test_a_student_becomes_a_bundle_whose_every_file_has_a_checksum(
@@ -244,6 +248,9 @@ def test_a_student_becomes_a_bundle_whose_every_file_has_a_checksum(
         each.predict_proba(None, ["one", "two words"])["colour"] for each in (loaded_bundle, predictor)
     )
     assert ours == pytest.approx(theirs, abs=1e-5)
+    assert len(loaded_bundle.predict_proba(None, ["one"] * 20)["colour"]) == 20, (
+        "more than are answered at once"
+    )
     for quantisation in ("none", "int8"):
         with pytest.raises((UserError, DataError)):
             export_run(tmp_path / "run", tmp_path / "out", quantisation=quantisation)

@@ -56,6 +56,8 @@ def test_a_difference_counts_in_either_direction_and_a_change_in_any_task(tmp_pa
     assert found.largest_difference == pytest.approx(0.7)
     assert (found.examples, found.changed) == (3, 2)
     assert found.changed_from_run is None and found.drop is None
+    twice = [exported[0], np.array([[0.1, 0.9], *exported[1][1:]])]
+    assert compared(tmp_path, TASKS, plain, asked, expected, twice).changed == 2, "examples, not answers"
     grown = compared(tmp_path, TASKS, plain, asked, expected, [expected[0], exported[1]])
     assert grown.largest_difference == pytest.approx(0.35) and grown.changed == 1
     # It is of what a user gets: at half the temperature 0.5 -> 0.6 becomes 0.5 -> 0.36 / (0.36 + 0.16).
@@ -80,6 +82,12 @@ def test_a_bundle_of_a_newer_format_is_refused_with_its_version(tmp_path: Path) 
     checksums = {file.name: checksum_of(file) for file in tmp_path.iterdir()}
     (tmp_path / CHECKSUMS).write_text(json.dumps(checksums))
     with pytest.raises(UserError, match=r"9\.9"):
+        load_bundle(tmp_path)
+    (tmp_path / PREPROCESS).write_text(json.dumps({"format": FORMAT}))
+    (tmp_path / CHECKSUMS).write_text(
+        json.dumps({**checksums, PREPROCESS: checksum_of(tmp_path / PREPROCESS)})
+    )
+    with pytest.raises(UserError, match="modalities"):  # its own format is read on
         load_bundle(tmp_path)
 
 
@@ -123,12 +131,12 @@ def test_no_file_beside_those_of_the_bundle_is_read(tmp_path: Path, name: str) -
 
 def test_generated_examples_are_the_same_each_time_with_the_texts_of_the_run(tmp_path: Path) -> None:
     (tmp_path / "predictions_dev.csv").write_text(
-        "id,truth_side,pred_side,p_side_left,text\n1,left,left,1.0,a\n2,left,left,1.0,b\n"
+        "id,truth_side,pred_side,p_side_left,text\n1,left,left,1.0,a\n2,left,left,1.0,'=b\n"
     )
     model: Any = SimpleNamespace(image_size=20)
     first, second = generated_examples(tmp_path, model), generated_examples(tmp_path, model)
     assert first.labels is None and len(first.examples) == GENERATED
-    assert [each.text for each in first.examples[:3]] == ["a", "b", "a"]
+    assert [each.text for each in first.examples[:3]] == ["a", "=b", "a"]
     images = [np.stack([each.image for each in made.examples]) for made in (first, second)]
     assert (images[0] == images[1]).all() and images[0].shape == (GENERATED, 2, 2, 3)
     assert images[0].min() < 5 and images[0].max() == 255 and len(np.unique(images[0], axis=0)) == GENERATED

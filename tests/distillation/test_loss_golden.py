@@ -16,7 +16,7 @@ from scipy.special import log_softmax, softmax
 from distune.config import DistillationConfig
 from distune.data.table import MISSING
 from distune.distillation import LOSSES
-from distune.distillation.losses.attention_transfer import area_weights, grid_side
+from distune.distillation.losses.attention_transfer import area_weights, grid_side, same_cells
 from distune.distillation.losses.crd import MOST_NEGATIVES
 
 T = 3.0
@@ -294,6 +294,8 @@ def test_area_weights_share_what_lies_across_an_edge() -> None:
 )
 def test_grid_side(tokens: int, side: int | None) -> None:
     assert grid_side(tokens) == side
+    maps = same_cells(torch.rand(2, tokens), torch.rand(2, 7))  # one of them may be no grid
+    assert [each.shape for each in maps] == [(2, min(tokens, 7))] * 2
 
 
 def test_similarity_preserving(make_batch: Callable[..., Any]) -> None:

@@ -22,6 +22,7 @@ from distune.models.encoders.vision import auto_vision, mobilevit, vit
 from distune.models.encoders.vision.auto_vision import AutoVision
 from distune.models.encoders.vision.efficientnet_lite import (
     SIZES,
+    Block,
     EfficientNetLite,
     SameConv,
     _blocks,
@@ -30,7 +31,7 @@ from distune.models.encoders.vision.efficientnet_lite import (
     _norm,
 )
 from distune.models.encoders.vision.mobilevit import MobileVit
-from distune.models.encoders.vision.preprocessing import _measured, read_pixels
+from distune.models.encoders.vision.preprocessing import _measured, _stated, read_pixels
 from distune.models.encoders.vision.vit import Vit
 from tests.stand_ins import refusing_as
 
@@ -61,6 +62,7 @@ def test_the_stages_of_the_family(
             assert block.has_shortcut is bool(repeat)
             inputs = outputs
     assert place == len(blocks) and SIZES[number].image_size == size
+    assert not Block(8, 8, 3, 2, 1).has_shortcut, "what strides is smaller than what it reads"
 
 
 def test_pixels_are_what_the_weights_were_trained_on() -> None:
@@ -168,6 +170,20 @@ def test_a_scale_and_a_shift_are_measured_also_of_swapped_channels(make: Any, fl
     assert (found is STATED) is (make is STATED)
     pixels = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
     torch.testing.assert_close(found(pixels), make(pixels), rtol=1e-5, atol=1e-4)
+
+
+def test_what_the_settings_say_is_taken_where_the_processor_normalises() -> None:
+    said = SimpleNamespace(do_normalize=True, image_mean=[0.1, 0.2, 0.3], image_std=0.25)
+    pixels = torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)
+    for normalises, flips, expected in (
+        (True, False, [3.6, 3.2, 2.8]),
+        (False, False, [1.0, 1.0, 1.0]),
+        (True, True, [3.6, 3.2, 2.8]),
+    ):
+        said.do_normalize, said.do_flip_channel_order = normalises, flips
+        found = _stated(said)
+        assert found.flip_channels is flips
+        torch.testing.assert_close(found(pixels).flatten(), torch.tensor(expected))
 
 
 @pytest.mark.parametrize("make", [lambda pixels: pixels.float() ** 2, lambda pixels: pixels[:, :1] * 1.0])

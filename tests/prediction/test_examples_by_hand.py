@@ -127,7 +127,8 @@ def test_examples_of_a_data_frame() -> None:
     twice = pandas.DataFrame([[1, 2]], columns=["x", "x"])
     with pytest.raises(UserError, match="two columns 'x'"):
         column_of(twice, "x")
-    assert columns_in(pandas.DataFrame([[1, 2]], columns=[0, "x"])) == ["0", "x"]
+    numbered = pandas.DataFrame([[1, 2]], columns=[0, "x"])
+    assert columns_in(numbered) == ["0", "x"] and column_of(numbered, "0") == [1]
 
 
 def test_the_columns_that_are_looked_for() -> None:
@@ -201,7 +202,8 @@ def test_a_table_of_new_examples(tmp_path: Path) -> None:
 def test_the_largest_image(tmp_path: Path, width: int, is_refused: bool) -> None:
     picture = Image.new("L", (width, 10), 9)
     picture.save(tmp_path / "a.png")
-    for image in (str(tmp_path / "a.png"), tmp_path / "a.png", picture, np.asarray(picture)):
+    file = tmp_path / "a.png"
+    for image in (str(file), file, f"{file}#frame=1", picture, np.asarray(picture)):
         if is_refused:
             with pytest.raises(UserError, match="21 x 10"):
                 encoder_pixels(image, 4, max_megapixels=200e-6)
@@ -520,6 +522,7 @@ def test_a_picture_in_memory_is_compared_with_the_pixels_of_files(ending: str, t
     pictures = [Image.open(elsewhere), Image.open(file), np.asarray(Image.open(file)), np.zeros(3), None]
     pictures.append([[1, 2], [3]])  # refused where it is read
     examples = [Example(str(row), picture, "x") for row, picture in enumerate(pictures)]
+    examples.append(Example("odd", pictures[1], None, "its text: odd"))
     assert seen_before(examples, seen, reads_images=True) == [1, 2]
 
 

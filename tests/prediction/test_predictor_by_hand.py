@@ -176,6 +176,12 @@ def test_labels_in_columns_of_0_and_1_are_those_of_training() -> None:
     expected = [[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, MISSING, 0]]
     assert label_columns_of(data, (task,)).tolist() == expected
     assert in_columns(tasks, (), config, ["a"], columns.__getitem__) == ({}, None)
+    grade = Task("grade", ("1.0", "2"))
+    data = Labelled("n", data.examples, {"grade": ["1", "2.0", "1.00", "2"]}, "abcd")
+    assert label_columns_of(data, (grade,)).tolist() == [[0], [1], [0], [1]]
+    plain = DataConfig(reader="csv", image_column="i", label_columns=("kind",))
+    cells, _ = in_columns({"kind": ("x",)}, (), plain, ["kind"], lambda name: [" x ", "x"])
+    assert cells == {"kind": ["x", "x"]}
 
 
 def test_labels_are_read_as_the_run_read_its_own() -> None:

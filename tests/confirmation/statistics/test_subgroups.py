@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from distune.confirmation.statistics.inference.significance import family_level
 from distune.confirmation.statistics.scores.subgroups import (
+    MOST,
     SMALL,
     groups_in,
     read_subgroups,
@@ -165,6 +166,10 @@ def test_a_column_of_names_makes_no_groups() -> None:
     values = {f"e{n}": f"name {n}" for n in range(40)}
     found = subgroup_numbers(scored(truth, truth == 0, np.arange(40)), {"name": values})
     assert found["name"] == {"groups": [], "unknown": 0, "values": 40}
+    for count in (MOST, MOST + 1):
+        some = {name: f"name {n % count}" for n, name in enumerate(values)}
+        found = subgroup_numbers(scored(truth, truth == 0, np.arange(40)), {"name": some})["name"]
+        assert (len(found["groups"]), found["values"]) == (count if count == MOST else 0, count)
 
 
 def test_without_a_file_there_are_no_columns(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from distune.confirmation.statistics.scores.operating_points import (
     thresholds_of_others,
 )
 from distune.confirmation.statistics.scores.probabilities import calibration
-from distune.confirmation.statistics.scores.scores import _scaled, split_numbers
+from distune.confirmation.statistics.scores.scores import _numbers_of, _scaled, split_numbers
 from distune.confirmation.statistics.scores.subgroups import _in_order, groups_in
 from distune.data.table import MISSING, Table, Task
 from distune.training.files.prediction_files import SplitPredictions, write_predictions
@@ -313,6 +313,19 @@ def test_a_class_that_no_example_has_leaves_no_area_and_no_numbers_of_its_own() 
     whole = split_numbers(ContenderAnswers("x", (1,), {"dev": (predictions(),)}), "dev")
     assert whole is not None and whole["tasks"]["t"]["auc"]["mean"] is not None
     assert whole["tasks"]["t"]["auc_missing"] is None
+
+
+def test_a_task_of_which_no_label_is_known_leaves_some_examples_without_a_score() -> None:
+    tasks = (Task("t", ("a", "b")), Task("signs", ("p", "q"), "multi_label"))
+    rows = np.array([[0.4, 0.6], [0.7, 0.3], [0.2, 0.8]])
+    labels = np.array([[1, 0, 1], [0, 1, 0], [0, 1, 1]])
+    whole = SplitPredictions(tuple("012"), tuple("wxy"), tasks, labels, (rows, rows))
+    partly = replace(whole, labels=np.where(np.arange(3) > 0, MISSING, labels))
+    assert _numbers_of([whole])["score"] is not None
+    assert _numbers_of([partly]) == {"examples": 3, "cases": 3, "score": None}
+    kind, signs = task_answers([whole])
+    assert kind.of_class(1) == (kind.counts["t"], 1)
+    assert signs.of_class(0) == (signs.counts["signs: p"], 1), "having a label is the second of two classes"
 
 
 def test_bands_stand_in_the_order_of_their_numbers() -> None:

@@ -94,8 +94,6 @@ class ImageFiles:
     def _plain_file(self, image: str) -> Path | None:
         """The file that is named exactly, if it lies under the root and is no link; one look at the disk tells."""
         folder, name = os.path.split(image if image.startswith("/") else self._inside + image)
-        if name in ("", ".", ".."):
-            return None
         real = self._folders.get(folder)
         if real is None:  # resolved once for all its files
             real = self._folders[folder] = os.path.realpath(folder)
@@ -113,7 +111,7 @@ class ImageFiles:
 
     def _fitting(self, image: str) -> Path | Fault:
         parts = _parts(image)
-        if not parts or ".." in parts or image.startswith(("/", "~")):
+        if not parts or image.startswith(("/", "~")):
             return Fault(MISSING, repr(image), _WHERE + locale_hint(image))
         places = [self.root]
         for part in parts[:-1]:
