@@ -102,8 +102,10 @@ def test_tune_and_the_study_that_it_returns(
     monkeypatch.setattr("distune.api.studies.refresh_report", refreshed.append)
     config = Config().replace(**{"study.n_trials": 7, "study.workers": 3})
     study = distune.tune(config, 4, fork="f", name="own", storage="sqlite:///s.db")
-    assert study == distune.Study("s", tmp_path, "timeout", "sqlite:///s.db") and refreshed == [study]
-    assert study.place == ("s", "sqlite:///s.db")
+    assert study == distune.Study("s", tmp_path, "timeout", f"sqlite:///{Path.cwd()}/s.db") and refreshed == [
+        study
+    ]
+    assert study.place == ("s", f"sqlite:///{Path.cwd()}/s.db")
     assert distune.Study("s", tmp_path).place == (str(tmp_path), None)
     distune.tune(config)
     first, second = (call["request"] for call in calls)
@@ -127,7 +129,7 @@ def test_confirm(noted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp
     assert (found.folder, found.reason, found.numbers) == (tmp_path, "finished", numbers)
     (request,) = (call["request"] for call in calls)
     assert (request.study, request.top, request.seeds, request.workers) == ("s", 2, 4, 3)
-    assert request.storage == "sqlite:///s.db" and found.place == ("s", "sqlite:///s.db")
+    assert request.storage == "sqlite:///s.db" and found.place == ("s", f"sqlite:///{Path.cwd()}/s.db")
     assert found.recommended == "trial_3"
     with pytest.raises(UserError, match="low_disk"):
         _ = Confirmation(tmp_path, "low_disk", {}, ("s", None)).recommended
