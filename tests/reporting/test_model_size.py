@@ -62,8 +62,12 @@ def test_a_confirmation_has_the_size_of_what_it_recommends(tmp_path: Path) -> No
     (tmp_path / "best.yaml").write_text("student: {vision: {name: deit-tiny}}\n")
     assert size_of(found, tmp_path / "best.yaml") == StudentSize(99, DEIT, 1)
     assert size_of(found, None) == StudentSize(99, None, 0)
-    (tmp_path / "best.yaml").write_text("student: [\n")
-    assert size_of(found, tmp_path / "best.yaml") == StudentSize(99, None, 0)
+    for unreadable in ("student: [\n", "- student\n"):
+        (tmp_path / "best.yaml").write_text(unreadable)
+        assert size_of(found, tmp_path / "best.yaml") == StudentSize(99, None, 0)
+    as_it_was = {"contender": "base", "config": "base_config.yaml", "searched": 2}
+    kept = numbers(contenders={"trial_0001": chosen, "base": base}, recommendation=as_it_was)
+    assert size_of(findings(numbers=kept), None) == StudentSize(7, None, 0)
 
 
 def test_the_first_screen_of_a_confirmation_has_the_size_of_the_config_to_use(tmp_path: Path) -> None:

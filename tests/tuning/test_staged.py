@@ -75,6 +75,8 @@ def whole(base, **groups):
 def test_the_space_is_split_into_the_teachers_and_the_rest():
     teacher, students = split_settings(whole(base_config()))
     assert (teacher.strategy, students.strategy) == ("teacher", "staged")
+    assert "teacher.fusion" in teacher.space.ignored and "distillation.loss" in students.space.ignored
+    assert not any(choice.startswith(("student", "distillation")) for choice in teacher.space.ignored)
     assert set(teacher.space.parameters) == {
         "teacher_lr", "teacher_fusion_dim", "teacher_fusion_layers", "teacher_fusion_heads", "teacher_dropout",
     }  # fmt: skip
@@ -146,6 +148,7 @@ def test_a_condition_on_the_teacher_follows_the_chosen_one():
     found = [drawn(space, base, seed) for seed in range(20)]
     assert all(("gamma" in params) == (params["teacher"] == "teacher 3") for params in found)
     assert "gamma" not in space.always_active(base)
+    assert space.deciding("gamma") == {"teacher"} and space.deciding("alpha") == set()
 
 
 def test_the_best_few_different_teachers_are_kept_and_the_base():

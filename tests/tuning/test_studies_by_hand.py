@@ -23,7 +23,7 @@ from distune.tuning.coordinator.active_trial import ActiveTrial
 from distune.tuning.coordinator.leases import PREFIX, Lease
 from distune.tuning.coordinator.ledger import OWNER
 from distune.tuning.dashboard import copy_study
-from distune.tuning.fork_study import _copy, _point
+from distune.tuning.fork_study import _copy, _is_fork_of, _point
 from distune.tuning.search.teacher_pruner import TEACHER_SCORES
 from distune.tuning.space.space import DEFAULT_SPACE, Space, choice_of
 from distune.tuning.status import RunningTrial, StudyStatus, status_of
@@ -33,7 +33,7 @@ from distune.tuning.study.open_study import is_made_by_tune
 from distune.tuning.study.settings import COMMITS, differing
 from distune.tuning.study.storage import begin_sessions, default_url, opened
 from distune.tuning.study.storage_retry import StorageRetry
-from distune.tuning.summary import _configured, _entry, config_of_trial, warning_of
+from distune.tuning.summary import _configured, _entry, base_trial, config_of_trial, warning_of
 from distune.tuning.trials.folds import FOLD_SCORES
 from distune.tuning.trials.messages import EpochReported
 from distune.tuning.trials.trial import TEACHER_SCORE
@@ -250,6 +250,28 @@ def test_a_trial_outside_of_the_new_ranges_is_not_copied() -> None:
     assert _copy(old, create_trial(value=0.5), settings) is None, "nothing says what it ran"
 
 
+def test_the_base_config_s_own_trial_is_copied_wherever_it_lies() -> None:
+    base = base_config(distillation__alpha=1.75)
+    narrow = SearchParameter(type="float", low=0.5, high=1.5)
+    settings = replace(settings_of(base), space=Space({"alpha": narrow}))
+    smaller = {"training.accumulation": 4}  # it was retried with smaller micro-batches
+    for overrides in ({}, smaller):
+        found = _copy(
+            memory_study(settings), create_trial(value=0.5, user_attrs={OVERRIDES: overrides}), settings
+        )
+        assert found is not None and found.params == {}
+        about = found.user_attrs
+        assert (about["baseline"], about["fixed_params"], about[OVERRIDES]) == (
+            True,
+            {"alpha": 1.75},
+            overrides,
+        )
+    assert (
+        base_trial([create_trial(value=0.5), found]) is found
+        and base_trial([create_trial(value=0.5)]) is None
+    )
+
+
 def test_the_point_of_a_config_in_another_space_has_what_has_an_effect() -> None:
     base = base_config(distillation__loss="none", distillation__alpha=0.75)
     both = {name: DEFAULT_SPACE[name] for name in ("alpha", "T")}
@@ -267,12 +289,18 @@ def test_a_fork_keeps_the_commits_of_the_study_that_it_copies(tmp_path: Path) ->
     with opened(f"sqlite:///{tmp_path}/new.db") as storage:
         study, _ = _open(request, storage, "new", settings_of(), StorageRetry())
         assert study.user_attrs[COMMITS] == {"own/model": "a" * 40}
+        assert study.user_attrs["forked_from"] == "old" and _is_fork_of(study, old)
+        study.set_user_attr("forked_from", "another")
+        study.add_trial(create_trial(value=0.5, user_attrs={OVERRIDES: {}, "copied_from": ["old", 1]}))
+        assert not _is_fork_of(study, old), "it was copied by way of another one"
 
 
 def test_a_dashboard_of_a_study_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     sqlite_study(tmp_path, settings_of(), "some")
     with pytest.raises(UserError, match="holds no study other; it holds some"):
         copy_study("other", tmp_path / "copy.db", storage=f"sqlite:///{tmp_path}/some.db")
+    with pytest.raises(UserError, match="study name"):
+        copy_study("../some", tmp_path / "copy.db", logs=tmp_path / "in")
     assert not (tmp_path / "copy.db").exists()
 
 

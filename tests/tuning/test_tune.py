@@ -15,12 +15,15 @@ from tune_process import start
 
 from distune.config import StudyConfig, load_config, parse_config, with_values
 from distune.errors import UserError
+from distune.tuning import tune as tuning
 from distune.tuning.coordinator.leases import Lease, this_host
 from distune.tuning.study.names import study_to_continue
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
+from distune.tuning.study_dataset import Inspection
 from distune.tuning.summary import config_of_trial
 from distune.tuning.tune import TrialFunctions, TuneRequest, search_space, tune
+from tests.stand_ins import refusing_as
 
 QUICK = TrialFunctions("closed_form_trials:quick")
 
@@ -92,6 +95,32 @@ def test_after_a_restart_of_the_machine_the_same_command_resumes(tmp_path, caplo
     caplog.clear()
     assert study_to_continue(tmp_path, None, settings, 2) is None
     assert caplog.text == "", "it has its trials: there is nothing to resume"
+
+
+@pytest.mark.usefixtures("virtual_workers")
+def test_what_comes_of_a_study(tmp_path, monkeypatch):
+    audited = Inspection("sha256:0", {"findings": []})
+    monkeypatch.setattr(tuning, "_dataset", refusing_as(tuning._dataset, lambda *_: audited))
+    result = tune(request(tmp_path, n_trials=1, name="s"))
+    assert (result.study_name, result.folder, result.reason, result.failure) == (
+        "s",
+        tmp_path / "s",
+        "finished",
+        None,
+    )
+    assert result.best_config == tmp_path / "s/best_config.yaml" and result.best_config.is_file()
+    assert json.loads((tmp_path / "s/audit.json").read_text()) == {"findings": []}
+    assert json.loads((tmp_path / "s/study_summary.json").read_text()) == result.summary
+    looked = []
+    stand_in = refusing_as(tuning.study_to_continue, lambda *given: looked.append(given))
+    monkeypatch.setattr(tuning, "study_to_continue", stand_in)
+    for strategy, teacher in (("joint", None), ("staged", "teacher")):
+        logs = tmp_path / strategy
+        none = tune(request(logs, n_trials=3, timeout=0.0, strategy=strategy))
+        assert (none.reason, none.best_config, none.failure) == ("timeout", None, None)
+        place, storage, settings, wanted, of_teachers = looked.pop()
+        assert (place, storage, wanted) == (logs, None, 3) and none.study_name.startswith("medpix_tuning_20")
+        assert getattr(of_teachers, "strategy", None) == teacher and settings.strategy == strategy
 
 
 @pytest.mark.slow

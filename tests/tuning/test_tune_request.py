@@ -132,7 +132,7 @@ def test_each_kind_of_study_has_its_function_its_folder_and_its_pruner(
             request.functions.teacher,
             tmp_path / "teacher",
         ),
-        (settings_of(folds=3, warmup=warmup_of_folds(3)), request.functions.folds, tmp_path),
+        (settings_of(folds=2, warmup=warmup_of_folds(2)), request.functions.folds, tmp_path),
         (settings_of(strategy="staged"), request.functions.joint, tmp_path),
     ):
         study = memory_study(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import optuna
 import pytest
+from optuna.trial import create_trial
 
 from distune.errors import UserError
 from distune.tuning.search.fold_pruner import FoldPruner
@@ -17,7 +18,7 @@ from distune.tuning.search.pruners import (
     pruner_settings,
 )
 from distune.tuning.search.samplers import plain_sampler
-from distune.tuning.search.seeded_sampler import SeededSampler, sampler_of_values
+from distune.tuning.search.seeded_sampler import SeededSampler, _without_other_spaces, sampler_of_values
 
 SPACE = {
     "a": optuna.distributions.FloatDistribution(0.0, 1.0),
@@ -214,3 +215,17 @@ def test_a_mean_over_folds_is_compared_with_those_of_complete_trials(
         trial.report(mean, fold)
     frozen = study.get_trials()[trial.number]
     assert FoldPruner(0.5, 1, 5).prune(study, frozen) is pruned
+
+
+def test_trials_that_run_are_part_of_every_view_of_a_study() -> None:
+    study = optuna.create_study()
+    one, two = (
+        optuna.distributions.FloatDistribution(0.0, 1.0),
+        optuna.distributions.FloatDistribution(0.0, 2.0),
+    )
+    study.add_trial(create_trial(value=0.5, params={"a": 0.5, "b": 0.5}, distributions={"a": one, "b": two}))
+    study.add_trial(create_trial(value=0.5, params={"a": 0.5}, distributions={"a": one}))
+    study.ask()
+    view = _without_other_spaces(study, {"a": one, "b": two})
+    assert [trial.number for trial in view._get_trials(deepcopy=False)] == [0, 2]
+    assert len(study._get_trials(deepcopy=False)) == 3

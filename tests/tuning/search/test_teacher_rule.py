@@ -26,6 +26,7 @@ FIVE = [{1: score, 2: score, 3: score} for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
         ({1: 0.1, 2: 0.34}, [*FIVE, {2: 0.6}], 2, False),  # six: between 0.3 and 0.4
         ({1: 0.1, 2: 0.36}, [*FIVE, {2: 0.6}], 2, True),
         ({1: 0.1, 2: 0.1, 3: 0.9}, FIVE, 2, False),  # evaluated by what was known then
+        ({1: 0.1, 2: 0.4}, [{2: score} for score in (0.0, 0.0, 0.5, 0.5, 0.5)], 2, False),  # above the mean
     ],
 )
 def test_a_teacher_keeps_up_with_the_median_at_its_epoch(scores, earlier, epoch, keeps_up):

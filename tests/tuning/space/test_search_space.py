@@ -16,6 +16,7 @@ from distune.tuning.space.groups import backbone_group, fields_without_effect, f
 from distune.tuning.space.space import (
     DEFAULT_SPACE,
     Space,
+    _names,
     bounds,
     choice_of,
     contains,
@@ -431,3 +432,18 @@ def test_what_decides_about_a_parameter_and_what_a_key_can_hold():
     without = Config().replace(**{"distillation.loss": "none"})
     assert [each.is_section_used("teacher", without) for each in (space, alone)] == [True, False]
     assert alone.is_section_used("student", without) and alone.is_section_used("teacher", base)
+
+
+@pytest.mark.parametrize(
+    ("field", "key", "choice", "is_named"),
+    [
+        ("fusion_heads", "teacher.fusion_heads", "teacher.fusion", True),
+        ("fusion_heads", "student.fusion_heads", "teacher.fusion", False),  # of another model
+        ("student.text.layers", "student.text.layers", "student.text.name", True),
+        ("teacher", "teacher.text.layers", "distillation.loss", True),  # a whole section
+        ("T", "distillation.T", "distillation.loss", True),
+        ("T", "distillation.alpha", "distillation.loss", False),
+    ],
+)
+def test_which_keys_a_choice_leaves_without_effect(field, key, choice, is_named):
+    assert _names(frozenset({field}), key, choice) is is_named

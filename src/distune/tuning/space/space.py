@@ -165,7 +165,7 @@ class Space:
             for choice, table in self.ignored.items()
             if any(_names(fields, key, choice) for fields in table.values())
         }
-        return {other for other in self.parameters if other != name and self.key(other) in keys}
+        return {other for other in self.parameters if self.key(other) in keys}
 
     def _states(self, name: str, base: Config) -> set[bool]:
         """Whether a parameter has an effect, over all choices that decide about it; both where they are ranges."""
