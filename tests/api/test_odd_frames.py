@@ -72,6 +72,14 @@ def test_a_cell_that_holds_nothing_is_an_empty_one(config: Config, nothing: Any)
         with_data(config.replace(**{"data.missing": "stop"}), frame(image=nothing))
 
 
+@pytest.mark.parametrize(
+    "image", ["a\0.png", "gone.png", b"bytes", np.zeros((2, 2)), np.zeros((2, 2, 7), np.uint8)]
+)
+def test_an_image_that_cannot_be_read_is_named_by_its_row(config: Config, image: Any) -> None:
+    with pytest.raises(DataError, match="row 0: "):
+        with_data(config, frame(image=image))
+
+
 ODD = {
     "text": [b"bytes", ["several"], {"a": 1}, PICTURE, "half \ud800"],
     "label": [b"x", ("x",), "\udfff"],

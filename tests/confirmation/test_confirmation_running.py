@@ -14,7 +14,7 @@ from distune.confirmation.jobs import Job, forget_other_versions, jobs_of
 from distune.confirmation.request import LEAST_GAIN, MOST_CASES, MOST_SEEDS, ConfirmRequest
 from distune.confirmation.run_job import run_job
 from distune.confirmation.statistics.files import MARKER, OUT_OF_FOLD
-from distune.confirmation.train_candidates import train_all
+from distune.confirmation.train_candidates import SHOW_SECONDS, train_all
 from distune.errors import DataError, UserError
 from distune.training.files.run_folder import RESULTS, write_results
 from distune.training.keys import versions_behind
@@ -92,7 +92,7 @@ def test_what_takes_long_within_a_run_is_shown_and_when_all_end(
     monkeypatch.chdir(tmp_path)
     lines = list[str]()
     train_all(jobs(3), SimulatedExecutor(slow), show=lines.append)
-    assert "base seed 0: encoding images: 3 of 9" in lines
+    assert lines.count("base seed 0: encoding images: 3 of 9") == 20 / SHOW_SECONDS
     assert "1/3  base seed 0: dev score 0.6000, all end in 40 s" in lines
 
 
@@ -128,8 +128,9 @@ def test_an_interrupt_lets_running_jobs_stop_and_begins_no_other() -> None:
 
 def test_a_second_interrupt_waits_for_nobody() -> None:
     script = Script()
-    trained = train_all(jobs(2), SimulatedExecutor(script), interrupted=lambda: 2 * bool(script.played))
-    assert trained.interrupted and len(script.played) == 1
+    executor = SimulatedExecutor(script)
+    trained = train_all(jobs(2), executor, interrupted=lambda: 2 * bool(script.played))
+    assert trained.interrupted and len(script.played) == 1 and executor.now() == 0.0
 
 
 def test_a_disk_that_is_nearly_full_lets_running_jobs_end_and_begins_no_other() -> None:
