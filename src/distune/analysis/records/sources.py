@@ -16,6 +16,8 @@ from distune.utils.files.paths import in_full
 if TYPE_CHECKING:
     import optuna
 
+_OF_A_STUDY = ("trials", "study.log", "best_config.yaml", "report.md")
+
 
 def read_study(
     source: optuna.Study | StudyRecord | Path | str, storage: str | None = None, *, others: Sequence[str] = ()
@@ -62,6 +64,10 @@ def database_file(source: Path | str, others: Sequence[str] = ()) -> Path:
             return candidate
     looked = ", ".join(dict.fromkeys(map(str, candidates[given.is_dir() :])))
     neither = f"it is no {', no '.join(others)}, and of a study " if others else ""
+    if given.is_dir() and not any((given / name).exists() for name in _OF_A_STUDY):
+        raise UserError(
+            f"{given}: this folder is no {' and no '.join((*others, 'study'))}; of an exported bundle, give the run"
+        )
     if given.is_dir():
         raise UserError(
             f"{'' if others else 'study '}{given}: {neither}its database is not beside this folder; looked for "
