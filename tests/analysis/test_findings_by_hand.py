@@ -20,11 +20,12 @@ from distune.analysis.ranking import rank
 from distune.analysis.records.study_record import TrialRecord
 from distune.analysis.records.unknown import Unknown
 from distune.analysis.runs import RunRecord
-from distune.analysis.trial_folder import differing_parameters
+from distune.analysis.trial_folder import differing_parameters, other_run
 from distune.config import Config, save_config, with_values
 from distune.data.table import Task
 from distune.training.files.prediction_files import Predictions
 from distune.training.scoring.scores import task_score
+from distune.utils.files.sealed_files import write_sealed
 from tests.analysis.written_records import study_of
 
 TRUTH = np.array([0, 1, 0, 1, 1, 0, 1, 0, 0, 1])
@@ -197,6 +198,16 @@ def test_a_run_in_the_folder_of_another_trial_is_none_of_the_study(
     assert differing_parameters(study, trial) == differing
     assert isinstance(analyse(study).best_run, Unknown) is bool(differing)
     assert differing_parameters(study, replace(trial, folder=None)) == []
+    write_sealed(folder / "results.json", {"score": SCORE})
+    assert (other_run(study, trial) is not None) is bool(differing)
+    lower = replace(trial, value=SCORE / 2)
+    of_another = replace(study, trials=(lower,))
+    assert other_run(of_another, lower) and isinstance(analyse(of_another).best_run, Unknown)
+    assert other_run(of_another, replace(lower, folder=None)) is None
+    if not differing:
+        assert other_run(replace(study, folds=2), lower) is None, "its score is the mean of folds"
+        (folder / "results.json").write_text("{")
+        assert other_run(of_another, lower) is None, "what is damaged says nothing of whose it is"
 
 
 def test_the_findings_of_a_study_with_folds_whose_teachers_were_tuned_first(tmp_path: Path) -> None:

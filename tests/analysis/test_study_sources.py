@@ -37,10 +37,12 @@ def test_a_study_is_looked_for_where_it_may_be(tmp_path: Path, monkeypatch: pyte
     assert name_and_url("x", url) == ("x", url) and name_and_url("s")[0] == "s"
     record = read_study("s", url)
     assert record.folder is not None and record.folder.resolve() == (place / "s").resolve()
-    (tmp_path / "lonely").mkdir()
+    (tmp_path / "lonely/trials").mkdir(parents=True)
+    (tmp_path / "bundle").mkdir()
     for given, said in (
         (" ", "names no study"),
         ("lonely", "its database is not beside"),
+        ("bundle", "no study; of an exported bundle"),
         ("no", "no such study"),
     ):
         with pytest.raises(UserError, match=said):

@@ -209,6 +209,7 @@ def of(tmp_path: Path, table: Table | None = None, **known: Any) -> Pretended:
         "candidates": candidates, "seeds": (5, 6), "table": table, "study_seed": 11,
         "opening": Opening(tmp_path / "s", "plan", "data"), "interrupted": lambda: 0, "show": lambda line: None,
         "folds": None, "searched": 4,
+        "trial_folders": {number: tmp_path / f"s/trials/trial_{number:04}" for number in (3, 7)},
     }  # fmt: skip
     (tmp_path / "s/confirmation").mkdir(parents=True, exist_ok=True)
     return Pretended(**(about | known))

@@ -213,6 +213,7 @@ def test_a_file_that_was_renamed_stands_for_its_only_study_and_no_storage_for_an
 
 
 def test_a_folder_whose_database_is_elsewhere_is_named_as_such(tmp_path):
+    (tmp_path / "trials").mkdir()
     with pytest.raises(UserError, match="not beside"):
         database_file(tmp_path)
 

@@ -23,8 +23,7 @@ from distune.analysis.runs import RunRecord, read_run
 from distune.analysis.scored_run import ScoredRun, scored_run
 from distune.analysis.search_phases import Phase, phases
 from distune.analysis.teacher import TeacherEvaluation, evaluate_teacher
-from distune.analysis.trial_folder import differing_parameters
-from distune.utils.text import listed
+from distune.analysis.trial_folder import other_run
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,6 @@ def _best_run(study: StudyRecord, ranking: Ranking) -> RunRecord | Unknown:
     best = ranking.best
     if best is None:
         return Unknown("No trial is complete, so there is no best one.")
-    if names := differing_parameters(study, best):
-        return Unknown(
-            f"{best.folder} holds the run of another trial than {best.number}: {listed(names)} differ."
-        )
+    if found := other_run(study, best):
+        return Unknown(f"{found}.")
     return read_run(best.folder, study.folds)

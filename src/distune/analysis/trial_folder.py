@@ -8,7 +8,32 @@ from distune.analysis.parameters.space import TEACHER
 from distune.analysis.records.study_record import StudyRecord, TrialRecord, value_in
 from distune.config import Config, as_dict, with_values
 from distune.errors import ConfigError, UserError
-from distune.training.files.run_folder import run_config
+from distune.training.files.run_folder import results_of, run_config
+from distune.utils.text import listed
+
+
+def other_run(study: StudyRecord, trial: TrialRecord) -> str | None:
+    """What shows that the run in a trial's folder is another one; None where nothing does.
+
+    Folders are exchanged within a study, and a folder is put beside the database of another one.
+    """
+    if names := differing_parameters(study, trial):
+        return (
+            f"{trial.folder} holds the run of another trial than {trial.number}: {listed(names)} differ; put the "
+            "folders of its trials back under their own names"
+        )
+    if trial.folder is None or study.folds is not None:
+        return None
+    try:
+        score = (results_of(trial.folder) or {}).get("score", trial.value)
+    except UserError:  # what is wrong with it is said by who reads the run
+        return None
+    if score == trial.value:
+        return None
+    return (
+        f"{trial.folder} holds another study's run: its score is not that of trial {trial.number}; put the folder "
+        "and the database that belong together beside each other"
+    )
 
 
 def differing_parameters(study: StudyRecord, trial: TrialRecord) -> list[str]:

@@ -13,9 +13,11 @@ import filelock
 import optuna
 from optuna.study import Study
 
+from distune.analysis.ranking import rank
 from distune.analysis.records.from_optuna import from_optuna, run_folder_of
 from distune.analysis.records.sources import database_file
 from distune.analysis.records.study_files import of_another_study
+from distune.analysis.trial_folder import other_run
 from distune.config import with_values
 from distune.confirmation.candidates import Candidate, confirmation_seeds, contenders
 from distune.confirmation.course import Confirmation, Show
@@ -108,7 +110,7 @@ def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
         study = optuna.load_study(study_name=name, storage=storage)
         if not is_made_by_tune(study):
             raise UserError(f"study {study.study_name} was not made by distune tune; it cannot be confirmed")
-        _check_no_other_confirmation(study, folder)
+        _check_folder_is_of(study, folder)
         if status_of(study, redacted(url), datetime.now().astimezone()).workers:
             raise UserError(
                 f"study {study.study_name} is still running: its best trials may change; "
@@ -117,10 +119,14 @@ def _study(request: ConfirmRequest) -> Iterator[tuple[Study, Path]]:
         yield study, folder
 
 
-def _check_no_other_confirmation(study: Study, folder: Path) -> None:
-    """Refuses to replace the confirmation of another study, as one that was copied here."""
+def _check_folder_is_of(study: Study, folder: Path) -> None:
+    """Refuses the folder of another study, and to replace the confirmation of another one that was copied here."""
+    record = from_optuna(study, folder)
+    best = rank(record).best
+    if best is not None and (found := other_run(record, best)):
+        raise UserError(f"study {study.study_name}: {found}")
     try:
-        wrong = of_another_study(from_optuna(study, folder), read_sealed(folder / NUMBERS))
+        wrong = of_another_study(record, read_sealed(folder / NUMBERS))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or a damaged one
         return
     if wrong:

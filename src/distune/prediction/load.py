@@ -9,17 +9,17 @@ from distune.analysis.ranking import rank
 from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_files import of_another_study
 from distune.analysis.records.study_record import StudyRecord
-from distune.analysis.trial_folder import differing_parameters
+from distune.analysis.trial_folder import other_run
 from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
 from distune.deployment.bundle import is_bundle, load_bundle
 from distune.errors import UserError, is_of_the_machine
 from distune.prediction.predictor import Predictor
-from distune.training.files.run_folder import WEIGHTS, results_of
+from distune.training.files.run_folder import WEIGHTS
 from distune.utils.arguments import check_argument, check_path, check_text
 from distune.utils.files.default_folders import STUDIES
 from distune.utils.files.paths import in_shell
 from distune.utils.files.sealed_files import read_sealed
-from distune.utils.text import counted, listed
+from distune.utils.text import counted
 
 _log = logging.getLogger(__name__)
 
@@ -104,16 +104,8 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
         raise UserError(f"study {study.name}: no trial is complete, so there is no model")
     if not (folder / WEIGHTS).is_file():
         raise UserError(f"study {study.name}: its best trial, {best.number}, has no weights in {folder}")
-    if names := differing_parameters(study, best):
-        raise UserError(
-            f"study {study.name}: {folder} holds the run of another trial than {best.number}: {listed(names)} differ; "
-            "put the folders of its trials back under their own names"
-        )
-    if (results_of(folder) or {}).get("score", best.value) != best.value:
-        raise UserError(
-            f"study {study.name}: {folder} holds another study's run: its score is not that of trial {best.number}; "
-            "put the folder and the database that belong together beside each other"
-        )
+    if found := other_run(study, best):
+        raise UserError(f"study {study.name}: {found}")
     return folder
 
 
