@@ -64,6 +64,10 @@ def test_the_stages_of_a_trial_stand_on_each_other(draw: Draw) -> None:
     (marks,) = axes.collections
     assert [float(x) for x, _ in marks.get_offsets()] == [1.0] and marks.get_offsets()[0][1] > 2.0  # type: ignore[index]
     assert "2 trials" in alt and "teacher 30 %" in alt and "student 70 %" in alt and "mean of" not in caption
+    apart = findings(study(trials[0], replace(trials[1], number=4)))
+    assert [round(bar.get_width(), 6) for bar in draw(cost, lambda: cost.draw(apart))[0][0].patches] == [
+        3.2
+    ] * 4
     assert cost.draw(findings()) is None
 
 

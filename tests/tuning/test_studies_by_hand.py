@@ -295,6 +295,23 @@ def test_a_fork_keeps_the_commits_of_the_study_that_it_copies(tmp_path: Path) ->
         assert not _is_fork_of(study, old), "it was copied by way of another one"
 
 
+def test_a_study_keeps_its_sampler_and_its_pruner_unless_asked_otherwise() -> None:
+    """And what is asked for is kept with it, for reports."""
+    storage = optuna.storages.InMemoryStorage()
+    first = settings_of(sampler="random", pruner="none", prune_teacher=True)
+    study, _ = _open(tune_request(), storage, "s", first, StorageRetry())
+    before = dict(study.user_attrs)
+    study, found = _open(tune_request(), storage, "s", settings_of(prune_teacher=True), StorageRetry())
+    assert (found.sampler, found.pruner) == ("random", "none") and study.user_attrs == before
+    asked = tune_request(sampler="qmc", pruner="median")
+    study, found = _open(asked, storage, "s", settings_of(warmup=5, commits={"a": "1"}), StorageRetry())
+    assert (found.sampler, found.pruner) == ("qmc", "median")
+    assert {key: value for key, value in study.user_attrs.items() if value != before.get(key)} == {
+        "sampler": "qmc", "pruner": "median", "prune_teacher": False, COMMITS: {"a": "1"},
+        "pruner_settings": {"n_startup_trials": 5, "n_warmup_steps": 5},
+    }  # fmt: skip
+
+
 def test_a_dashboard_of_a_study_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     sqlite_study(tmp_path, settings_of(), "some")
     with pytest.raises(UserError, match="holds no study other; it holds some"):
