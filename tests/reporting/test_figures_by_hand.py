@@ -64,6 +64,9 @@ def test_the_stages_of_a_trial_stand_on_each_other(draw: Draw) -> None:
     (marks,) = axes.collections
     assert [float(x) for x, _ in marks.get_offsets()] == [1.0] and marks.get_offsets()[0][1] > 2.0  # type: ignore[index]
     assert "2 trials" in alt and "teacher 30 %" in alt and "student 70 %" in alt and "mean of" not in caption
+    many = {f"stage {number}": 1.0 for number in range(2 * len(SERIES))}
+    found = findings(study(replace(trials[0], stage_seconds=many)))
+    assert len(draw(cost, lambda: cost.draw(found))[0][0].patches) == len(many), "colours come again"
     apart = findings(study(trials[0], replace(trials[1], number=4)))
     assert [round(bar.get_width(), 6) for bar in draw(cost, lambda: cost.draw(apart))[0][0].patches] == [
         3.2
@@ -102,6 +105,9 @@ def test_scores_of_epochs_are_drawn_as_they_are(draw: Draw) -> None:
     assert "1 pruned end early" in alt and "after each student epoch" in caption
     assert curves.draw_all(findings(study(reporting(0, 0.5)))) is None, "one epoch makes no curve"
     assert curves.draw_all(findings()) is None
+    none_is_best = findings(study(reporting(0, 0.1, 0.5, state="pruned")))
+    (axes,), _ = draw(curves, lambda: curves.draw_all(none_is_best))
+    assert [line.get_label() for line in axes.lines if len(line.get_xdata()) == 2] == ["pruned"]  # type: ignore[arg-type]
 
 
 def test_of_very_many_curves_the_last_are_drawn(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,6 +195,7 @@ def test_reliability_counts_labelled_examples_in_bins_that_hold_some(draw: Draw)
     assert f"{error:.4f}" in alt and "before any temperature scaling" in caption
     ((low, high),) = [segment[:, 1] for segment in bars_of_task[2][0].get_segments()]
     assert (round(low, 4), round(high, 4)) == (0.4902, 0.9433), "Wilson's interval of 8 in 10"
+    assert axes.get_xlim() == axes.get_ylim() == (0.0, 1.03), "all of both, whatever is drawn"
 
 
 def test_probabilities_are_drawn_as_predict_gives_them(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,6 +296,7 @@ def test_scores_over_the_space_with_pruned_trials_at_the_foot(draw: Draw) -> Non
     assert plots[1].get_xlim()[1] > 2.0 and "Ticks" in caption and "3 parameters" in alt
     assert [tick.get_text() for tick in plots[1].get_xticklabels()] == ["a", "b"]
     assert list(plots[2].get_xticks()) == [1, 2, 3] and len(plots[0].get_xticks()) == 3
+    assert plots[0].figure.get_supylabel() == "score on dev"
     assert space.draw_slices(findings(importance=Unknown("x"))) is None
 
 
@@ -393,9 +401,14 @@ def test_trials_that_ended_early_stand_apart(draw: Draw) -> None:
         TrialRecord(3, "pruned", intermediate={1: 0.5, 2: 0.5}),
     ]
     found = findings(study(complete, failed, *ended, folds=3))
-    (_, below), (_, _, caption) = draw(history, lambda: history.draw(found))
+    (above, below), (_, _, caption) = draw(history, lambda: history.draw(found))
     assert [line.get_label() for line in below.lines] == ["pruned (2)", "failed (1)"]
-    assert below.get_ylabel() == "folds" and "fewer folds" in caption
+    assert below.get_ylabel() == "folds" and "fewer folds" in caption and below.get_ylim() == (-0.3, 2.3)
+    assert above.get_shared_x_axes().joined(above, below), "a trial stands under its place"
+    for direction, offset in (("maximize", 9), ("minimize", -14)):
+        found = findings(study(complete, failed, direction=direction))
+        (above, _), _ = draw(history, lambda found=found: history.draw(found))
+        assert above.texts[0].xyann == (0, offset), "beside the line and not on it"  # type: ignore[attr-defined]
     assert [history._size(study(*[complete] * count)) for count in (200, 201)] == [26, 8]
 
 
@@ -417,7 +430,7 @@ def test_a_drawing_shares_neither_its_ids_nor_its_colours_with_others() -> None:
         '<use xlink:href="other"/></g></svg>'
     )
     found = style._inline(svg.encode(), "gains", "what & that")
-    assert 'id="gains-a"' in found and "url(#gains-b)" in found and 'href="#gains-c"' in found
+    assert 'id="gains-a"' in found and "url(#gains-b)" in found and 'xlink:href="#gains-c"' in found
     assert 'href="other"' in found and 'aria-label="what &amp; that"' in found and 'role="img"' in found
     assert "fill: var(--blue, #0b6bb4)" in found and "stroke: #123456" in found
     assert "metadata" not in found and 'width="' not in found and 'viewBox="0 0 9 9"' in found

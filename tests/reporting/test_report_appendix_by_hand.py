@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from by_hand import findings, made, numbers, study, text
+from PIL import Image
 
 from distune.analysis.cost import Saving
 from distune.analysis.mistakes import Mistake, TaskMistakes
@@ -22,12 +23,14 @@ from distune.errors import UserError
 from distune.reporting.appendix import (
     audit,
     comparisons,
+    confirmation,
     contenders,
     mistakes,
     recommended,
     subgroups,
     time,
 )
+from distune.reporting.document import Picture
 from tests.stand_ins import refusing_as
 
 
@@ -259,3 +262,21 @@ class Refused:
 
     def __call__(self, place: Path) -> None:
         raise UserError("no config")
+
+
+def test_what_was_left_out_of_a_confirmation() -> None:
+    failure = {"contender": "trial_0001", "seed": 7, "kind": "crash", "message": "boom"}
+    section = confirmation._left_out(numbers(failures=[failure], notes=["one is enough"]))
+    assert section is not None
+    assert text(section).endswith("- `trial_0001`, seed 7: crash. boom\n- one is enough")
+    assert "one is enough" in text(confirmation._left_out(numbers(notes=["one is enough"])))
+    assert confirmation._left_out(numbers()) is None
+
+
+def test_the_picture_of_a_mistake(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "x.png")
+    one = Mistake("x1", "g", "a", "b", (("b", 0.87), ("a", 0.13)), "x.png", "")
+    data = Config().data.model_copy(update={"root": tmp_path})
+    config = Config().model_copy(update={"data": data})
+    assert isinstance(mistakes._row(one, config)[0], Picture)
+    assert mistakes._row(replace(one, image="gone.png"), config)[0] == "\u2014"

@@ -176,6 +176,10 @@ def test_optimism_is_of_the_split_or_of_new_folds(folds: int | None, on: str) ->
     assert f"on {on} is" in "".join(
         map(text, improvement._optimism(findings(study(folds=folds)), base, found))
     )
+    for lost in ("loss", "search_score"):
+        less = {**found, "optimism": {**found["optimism"], lost: None}}
+        assert list(improvement._optimism(findings(), base, less)) == []
+    assert list(improvement._optimism(findings(), base, {**found, "optimism": None})) == []
 
 
 @pytest.mark.parametrize("is_confirmed", [True, False])
@@ -450,3 +454,26 @@ def test_what_a_document_is_made_of() -> None:
             TableBlock(("a", "b"), (("x", "y"), row))
     inner = replace(FIGURE, name="inner")
     assert _figures(Section("a", (FIGURE,), (Section("b", (inner,)),))) == [FIGURE, inner]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        (("better",), ()),
+        (("worse",), ("Simple baselines significantly better than",)),
+        (("not significantly different",), ("Simple baselines not significantly different from",)),
+        (("worse", "not significantly different"),
+         ("Simple baselines significantly better than", "Not significantly different from")),
+    ],
+)  # fmt: skip
+def test_baselines_that_are_not_beaten(verdicts: tuple[str, ...], said: tuple[str, ...]) -> None:
+    names = ("majority", "tfidf")[: len(verdicts)]
+    against = [
+        made("against_baseline", second=name, verdict=verdict)
+        for name, verdict in zip(names, verdicts, strict=True)
+    ]
+    others = {name: contender("baseline") for name in names}
+    found = confirmed(comparisons=tuple(against), contenders=others)
+    lines = list(conclusion._baselines(findings(numbers=found), found))
+    assert [start for start, line in zip(said, lines, strict=False) if line.startswith(start)] == list(said)
+    assert len(lines) == len(said) + bool(said)

@@ -114,7 +114,7 @@ def draw_gains(gains: Sequence[Gain]) -> Figure | None:
 
 def _by_size(gains: Sequence[Gain]) -> list[list[Gain]]:
     """Gains in their order, in two groups where the widest reaches much farther from 0 than the narrowest."""
-    reach = [max(abs(gain.low), abs(gain.high)) for gain in gains]
+    reach = [max(-gain.low, gain.high) for gain in gains]
     if max(reach) <= VERY_DIFFERENT * min(reach):
         return [list(gains)]
     edge = math.sqrt(max(reach) * max(min(reach), max(reach) / 1e6))
