@@ -252,4 +252,10 @@ def test_what_a_comparison_says_of_its_errors_its_family_and_the_relevant_gain()
     within = (second["low"] + second["high"]) / 2
     again, _ = comparisons(pairs, answers, "test", relevant_gain=within)
     assert not again[1]["excludes_relevant_gain"], "one that lies in the interval"
+    once = {split: scored[:1] for split, scored in answers["b"].by_split.items()}
+    answers["once"] = replace(answers["b"], name="once", by_split=once, seeds=(1,))
+    turned = [Pair("against_baseline", *names) for names in (("a", "once"), ("once", "a"))]
+    one, other = comparisons(turned, answers, "test", relevant_gain=0.3)[0]
+    assert one["seeds_needed"] == other["seeds_needed"] == 26, "of three seeds, and of a baseline's one"
+    assert one["cases_needed"] == other["cases_needed"] and one["power"] == pytest.approx(other["power"])
     assert (first["examples"], first["groups"]) == (40, 20)

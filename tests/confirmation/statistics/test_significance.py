@@ -112,6 +112,8 @@ class TestCompare:
         found = compare(labels, [str(row) for row in range(50)], same, same)
         assert (found.difference, found.p_value) == (0.0, 1.0) and found.low == -found.high
         assert family_verdicts({"same": found})["same"].verdict == "not significantly different"
+        exact = [Comparison("a", "b", gain, Errors(0.0, 0.0, 0.0, 1.0), 9, 9) for gain in (0.0, 0.1, -0.1)]
+        assert [each.p_value for each in exact] == [1.0, 0.0, 0.0], "without any error"
 
 
 class TestFamily:

@@ -325,6 +325,8 @@ def test_a_task_of_which_no_label_is_known_leaves_some_examples_without_a_score(
     assert _numbers_of([partly]) == {"examples": 3, "cases": 3, "score": None}
     kind, signs = task_answers([whole])
     assert kind.of_class(1) == (kind.counts["t"], 1)
+    ordered = replace(whole, tasks=(Task("t", ("a", "b"), "ordinal"), tasks[1]))
+    assert task_answers([ordered])[0].macro_f1().values == kind.macro_f1().values, "over the classes of either"
     assert signs.of_class(0) == (signs.counts["signs: p"], 1), "having a label is the second of two classes"
 
 
