@@ -167,6 +167,10 @@ def test_texts_are_counted_by_split_class_and_name() -> None:
     ]
     (named,) = named_label_findings(one)
     assert named.severity == "warning" and [row["texts that name it"] for row in named.rows] == [1, 2]
+    tasks = (Task("place", ("Brain", "Knees")),)
+    two = table([[0], [0], [1], [1]], ["train"] * 4, ["brains", "brainstem", "knees", "an eye"], tasks=tasks)
+    (named,) = named_label_findings(two)
+    assert [row["texts that name it"] for row in named.rows] == [1, 1], "of a short word only its plural"
 
 
 def test_the_flow_counts_rows_cases_and_causes() -> None:

@@ -189,6 +189,7 @@ def test_a_certain_router_uses_one_route_and_reports_its_cost(name: str, route: 
     whole = counts[2] if name == "energy_aware" else sum(counts)
     assert output.cost is not None
     assert output.cost.tolist() == pytest.approx([counts[route] / whole] * 3)
+    assert "routes.weights" not in fusion.state_dict(), "what follows from shapes is not saved"
 
 
 def test_the_penalty_pushes_the_router_to_cheap_routes() -> None:

@@ -326,7 +326,12 @@ def test_a_task_of_which_no_label_is_known_leaves_some_examples_without_a_score(
     kind, signs = task_answers([whole])
     assert kind.of_class(1) == (kind.counts["t"], 1)
     ordered = replace(whole, tasks=(Task("t", ("a", "b"), "ordinal"), tasks[1]))
-    assert task_answers([ordered])[0].macro_f1().values == kind.macro_f1().values, "over the classes of either"
+    assert task_answers([ordered])[0].macro_f1().values == kind.macro_f1().values, (
+        "over the classes of either"
+    )
+    no_q = replace(whole, labels=np.where(np.arange(3) > 1, MISSING, labels))
+    found = split_numbers(ContenderAnswers("x", (1,), {"dev": (no_q,)}), "dev")
+    assert found is not None and found["tasks"]["signs"]["classes"].keys() == {"p"}
     assert signs.of_class(0) == (signs.counts["signs: p"], 1), "having a label is the second of two classes"
 
 
