@@ -11,7 +11,7 @@ from distune.analysis.dev_noise import DevNoise
 from distune.analysis.parameters.space import Parameter
 from distune.reporting import formats, parameters
 from distune.reporting.document import Code, TableBlock, paragraph
-from distune.reporting.markdown import _code, escape, render_block
+from distune.reporting.markdown import _code, _fenced, escape, render_block
 from distune.reporting.sections.improvement import distinguished
 
 LR = Parameter("teacher_lr", "float", 5e-6, 1e-4, log=True)
@@ -314,3 +314,8 @@ def test_an_interval_over_cases_stands_however_few_seeds_there_were() -> None:
 def test_code_is_fenced_by_more_backticks_than_it_holds(text: str, shown: str) -> None:
     assert _code(text, in_table=False) == shown
     assert _code(text, in_table=True) == shown.replace("|", "\\|")
+
+
+def test_commands_are_fenced_by_more_backticks_than_they_hold() -> None:
+    assert _fenced(" a \n") == "```bash\na\n```"
+    assert _fenced("a ```` b ` c") == "`````bash\na ```` b ` c\n`````"

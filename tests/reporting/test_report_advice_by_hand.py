@@ -218,7 +218,16 @@ def test_a_value_at_an_end_lies_in_a_range() -> None:
     range_ = Parameter("alpha", "float", 0.25, 0.75)
     inside = [starting_values._lies_in(value, range_) for value in (0.25, 0.75, 0.2, 0.8, True, "x")]
     assert inside == [True, True, False, False, False, False]
+    beside = [starting_values._beside_base(range_, base) for base in (0.5, 0.2, 0.8, "x", None)]
+    assert [said.partition(" the base")[0] for said in beside] == [
+        "includes",
+        "above",
+        "below",
+        "without",
+        "without",
+    ]
     choice = Parameter("loss", "categorical", choices=("a", 0.5))
+    assert starting_values._beside_base(choice, 0.25).startswith("without")
     assert [starting_values._lies_in(value, choice) for value in ("a", 0.5, "b")] == [True, True, False]
 
 

@@ -235,6 +235,8 @@ def test_operating_points_are_of_the_model_that_predicts() -> None:
     less = {**point, "wanted": 0.95}
     bare = {"wanted": 0.5, "sensitivity": None, "specificity": None}
     section = with_points(point, less, bare)
+    _, table = section.blocks  # type: ignore[union-attr]
+    assert table.numeric == {2, 3, 4, 5, 7, 8}, "all but words"  # type: ignore[union-attr]
     rows = [line for line in text(section).splitlines() if line.startswith("| type")]
     assert rows == [
         "| type | b | 0.90 or more | 0.400000 | 0.5000 | 0.9000 | yes | 0.6000 | 0.8000 |",

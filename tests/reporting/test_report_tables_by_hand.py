@@ -226,6 +226,10 @@ def test_a_value_of_all_of_the_best_is_no_evidence_where_others_have_it_too() ->
     assert re.search(r"best 10 .*`loss` = a\b.* 11 of all 12 ", said)
     everywhere = findings(study(*complete, space=space), shared=Unknown("few"))
     assert list(patterns._common(everywhere)) == []
+    lacking = findings(
+        study(replace(complete[0], params={}), *complete[1:], *worse, space=space), shared=Unknown("few")
+    )
+    assert list(patterns._common(lacking)) == [], "not all of the best have it"
 
 
 def test_what_the_study_ran_on() -> None:

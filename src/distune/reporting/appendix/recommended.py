@@ -96,7 +96,5 @@ def _shown(numbers: Numbers) -> list[tuple[str, Numbers]]:
     """The recommended config and the base config, for tables that would be long with all."""
     chosen = verdicts.recommended(numbers)
     return [
-        (name, about)
-        for name, about in numbers["contenders"].items()
-        if about["kind"] != "baseline" and (name == chosen or about["is_base"])
+        (name, about) for name, about in numbers["contenders"].items() if name == chosen or about["is_base"]
     ]
