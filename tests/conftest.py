@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from distune.config import Config, parse_config
@@ -16,6 +17,10 @@ from distune.config import Config, parse_config
 # In a shell's background SIGINT is ignored, which the processes of the tests would inherit, and rightly heed.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test fails because a machine is slow.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 CACHES = itertools.count()
 

@@ -32,7 +32,7 @@ def brute_force(hashes: np.ndarray, first: np.ndarray, second: np.ndarray, dista
 
 
 @given(st.integers(0, 2**32), st.integers(0, 12), st.integers(0, 10))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_bands_find_every_pair_that_comparing_all_finds(seed: int, distance: int, flips: int) -> None:
     random = np.random.default_rng(seed)
     hashes = random.integers(0, 2**63, size=40, dtype=np.uint64)

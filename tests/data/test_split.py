@@ -33,7 +33,7 @@ rows = st.lists(
 
 
 @given(rows, st.integers(0, 2**31))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_group_spans_splits_nothing_is_lost_and_train_has_every_class(
     drawn: list[tuple[tuple[str, str], str]], seed: int
 ) -> None:

@@ -91,7 +91,7 @@ def test_score_is_the_mean_over_tasks_and_equals_evaluate() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:A single label")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 5), st.integers(1, 25), st.integers(0, 2**32 - 1))
 def test_equals_scikit_learn(classes: int, examples: int, seed: int) -> None:
     from sklearn import metrics as reference

@@ -57,7 +57,7 @@ def test_schedule_never_asks_for_a_rate_of_zero_while_steps_are_left() -> None:
     batch_size=st.integers(1, 17),
     seed=st.integers(0, 2**31),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_each_example_comes_once_an_epoch(lengths: list[int], batch_size: int, seed: int) -> None:
     order = train_order(np.array(lengths), batch_size, seed)
     assert Counter(int(position) for batch in order for position in batch) == Counter(range(len(lengths)))

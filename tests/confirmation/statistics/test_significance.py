@@ -122,7 +122,7 @@ class TestFamily:
         assert family_level(2) == pytest.approx(0.0253206, abs=1e-7)
         assert (1 - family_level(12)) ** 12 == pytest.approx(0.95)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(st.floats(-0.05, 0.05), min_size=1, max_size=8), st.floats(3, 100))
     def test_the_verdict_the_interval_and_the_p_value_of_a_family_agree(
         self, differences: list[float], freedom: float
