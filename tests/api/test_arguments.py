@@ -129,6 +129,12 @@ def test_a_wrong_argument_is_named(call: str) -> None:
         assert len(str(caught.value)) < 300
 
 
+@pytest.mark.parametrize("call", [distune.train, distune.tune, distune.check])
+def test_where_a_config_is_wanted_a_path_is_told_how_to_become_one(call: Callable[..., Any]) -> None:
+    with pytest.raises(UserError, match=r"^config: .*load_config"):
+        call("c.yaml")
+
+
 def test_a_report_takes_no_flag_that_is_none() -> None:
     study = distune.Study("s", Path("s"), "finished")
     for name in ("examples", "overwrite"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from distune.api.settings import random_kept, restored
 from distune.config import Config
+from distune.config.files import check_config
 from distune.data.split import FRACTIONS, SplitCounts
 from distune.data.table import SPLITS
 from distune.errors import UserError
@@ -84,7 +85,7 @@ def check(config: Config, *, estimate: bool = True) -> Checked:
     """
     from distune.setup.check import check as check_all
 
-    check_argument("config", config, Config)
+    check_config(config)
     check_argument("estimate", estimate, bool)
     with restored():
         return check_all(config, "config", estimates=estimate)

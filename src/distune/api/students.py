@@ -11,6 +11,7 @@ from distune.api.frames import with_data
 from distune.api.settings import random_kept, restored
 from distune.api.sources import Source, load, place_of
 from distune.config import Config
+from distune.config.files import check_config
 from distune.training.callbacks import Callback
 from distune.utils.arguments import check_argument, check_flags, check_number, check_path, check_text
 from distune.utils.files.default_folders import RUNS
@@ -82,7 +83,7 @@ def train(
     from distune.training.files.claim import claimed
     from distune.training.run import run
 
-    check_argument("config", config, Config)
+    check_config(config)
     check_path("out", out, type(None))
     check_flags(test=test, overwrite=overwrite)
     check_argument("callback", callback, Callback, type(None))

@@ -11,6 +11,7 @@ from distune.api.frames import with_data
 from distune.api.settings import random_kept, restored
 from distune.api.sources import Source, load, place_of
 from distune.config import Config, load_config
+from distune.config.files import check_config
 from distune.errors import UserError
 from distune.utils.arguments import check_argument, check_flags, check_path, check_text
 
@@ -188,7 +189,7 @@ def tune(
     from distune.tuning.tune import TuneRequest
     from distune.tuning.tune import tune as run_study
 
-    check_argument("config", config, Config)
+    check_config(config)
     check_argument("fork", fork, str, type(None))
     if n_trials is not None:
         settings["n_trials"] = n_trials

@@ -32,6 +32,15 @@ _LONGEST_RULE = 1_000
 """Characters of a broken rule that are shown; some repeat the value."""
 
 
+def check_config(config: object) -> None:
+    """Refuses what is no config, such as the path of one.
+
+    Raises:
+        UserError: it is none.
+    """
+    check_argument("config", config, Config, remedy="distune.load_config(path) reads one")
+
+
 def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
     """Reads and validates a YAML config.
 

@@ -16,13 +16,14 @@ LONGEST_NAME = 255
 LONGEST_PATH = 4000
 
 
-def check_argument(name: str, value: Any, *kinds: type) -> None:
+def check_argument(name: str, value: Any, *kinds: type, remedy: str = "") -> None:
     """Refuses a value of another type, which would fail far from the call that gave it.
 
     Args:
         name: of the argument.
         value: what was given.
         kinds: the types that it may be of; True and False are no numbers.
+        remedy: how one of them is made.
 
     Raises:
         UserError: it is of none of them.
@@ -30,7 +31,7 @@ def check_argument(name: str, value: Any, *kinds: type) -> None:
     is_flag = isinstance(value, bool) and bool not in kinds
     if is_flag or not isinstance(value, kinds):
         wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise UserError(f"{name}: takes {wanted}, not {type(value).__name__}")
+        raise UserError(f"{name}: takes {wanted}, not {type(value).__name__}" + (remedy and f"; {remedy}"))
 
 
 def check_number(name: str, value: Any, *, least: float, most: float = math.inf, whole: bool = False) -> None:
