@@ -93,6 +93,10 @@ def test_each_row_goes_round_its_views_and_targets_follow_them() -> None:
     assert all(views[:3] == views[3:] and sorted(views[:3]) == [0, 1, 2] for views in seen.values())
     assert len({tuple(views) for views in seen.values()}) > 1  # not all rows in the same view
     assert len(set(orders)) > 1
+    few = np.array([5, 2, 1, 0])  # together by the lengths of their own texts
+    found = train_batches(inputs(), LABELS, few, batch_size=2, seed=4, epoch=6, device=CPU)
+    wanted = train_order(np.array([9, 5, 1, 3]), 2, seed=10)
+    assert [batch.rows.tolist() for batch in found] == [few[batch].tolist() for batch in wanted]
     again = train_batches(inputs(), LABELS, rows, batch_size=3, seed=4, epoch=6, device=CPU)
     assert tuple(row for batch in again for row in batch.rows.tolist()) == orders[-1]
 

@@ -325,10 +325,10 @@ def test_a_task_of_which_no_label_is_known_leaves_some_examples_without_a_score(
     assert _numbers_of([partly]) == {"examples": 3, "cases": 3, "score": None}
     kind, signs = task_answers([whole])
     assert kind.of_class(1) == (kind.counts["t"], 1)
-    ordered = replace(whole, tasks=(Task("t", ("a", "b"), "ordinal"), tasks[1]))
-    assert task_answers([ordered])[0].macro_f1().values == kind.macro_f1().values, (
-        "over the classes of either"
-    )
+    others = replace(whole, labels=np.array([[1, 0, 1], [1, 1, 0], [0, 1, 1]]))
+    for each in (tasks[0], Task("t", ("a", "b"), "ordinal")):
+        (answered, _) = task_answers([replace(others, tasks=(each, tasks[1]))])
+        assert answered.macro_f1().values.tolist() == [(0 + 1 / 2) / 2], "over the classes of either kind"
     no_q = replace(whole, labels=np.where(np.arange(3) > 1, MISSING, labels))
     found = split_numbers(ContenderAnswers("x", (1,), {"dev": (no_q,)}), "dev")
     assert found is not None and found["tasks"]["signs"]["classes"].keys() == {"p"}
