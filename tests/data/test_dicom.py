@@ -20,7 +20,7 @@ from distune.data.pixels.decoder_messages import _stream
 from distune.data.pixels.dicom import dicom_header_of
 from distune.data.pixels.images import decode, read_pixels
 from distune.data.pixels.intensity import PixelRules, scaled, windowed
-from distune.data.readers.checks import image_problems
+from distune.data.readers.checks import checked_images, image_problems
 from distune.errors import DataError, UserError
 
 from .conftest import write_csv
@@ -158,6 +158,10 @@ def test_of_several_frames_the_middle_one_or_the_named_one(write: Write) -> None
     assert [int(read_pixels(f"{path}#frame={n}")[0, 0]) for n in range(1, 6)] == [10, 20, 30, 40, 50]
     with pytest.raises(UserError, match=r"frame 6.*has 5"):
         read_pixels(f"{path}#frame=6")
+    paths = [*(str(write(f"{count}.dcm", frames[:count])) for count in (1, 2)), f"{path}#frame=6", str(path)]
+    found = checked_images([*paths, f"{path}#frame=2"], 1.0)
+    assert [each.is_one_of_several for each in found] == [False, True, False, True, False]
+    assert [each.problem is not None for each in found] == [False, False, True, False, False]
 
 
 def test_an_enhanced_file_windows_each_frame_by_its_own_group(write: Write) -> None:
