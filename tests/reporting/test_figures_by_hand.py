@@ -339,6 +339,15 @@ def test_an_axis_shows_the_whole_range_and_some_room(
     assert axes.get_xlim() == pytest.approx(shown)
 
 
+def test_an_axis_by_factors_has_room_by_factors() -> None:
+    with look():
+        _, axes = style.one(2.0)
+        axes.scatter([1e-3, 1e-1], [0.5, 0.5])
+        space._span(axes, RATE)
+    margin = 1000**0.06
+    assert axes.get_xlim() == pytest.approx((1e-4 / margin, 1e-1 * margin)), "what lies outside is shown, too"
+
+
 def test_a_confirmed_gain_is_filled_where_its_verdict_is_sure(draw: Draw) -> None:
     found = numbers(
         made("tuning_gain", difference=0.1, low=0.05, high=0.15, verdict="not significantly different"),
@@ -403,6 +412,7 @@ def test_trials_that_ended_early_stand_apart(draw: Draw) -> None:
     found = findings(study(complete, failed, *ended, folds=3))
     (above, below), (_, _, caption) = draw(history, lambda: history.draw(found))
     assert [line.get_label() for line in below.lines] == ["pruned (2)", "failed (1)"]
+    assert (below.get_xlabel(), above.get_xlabel()) == ("trial", "")
     assert below.get_ylabel() == "folds" and "fewer folds" in caption and below.get_ylim() == (-0.3, 2.3)
     assert above.get_shared_x_axes().joined(above, below), "a trial stands under its place"
     for direction, offset in (("maximize", 9), ("minimize", -14)):

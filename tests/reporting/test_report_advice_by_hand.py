@@ -300,6 +300,8 @@ def test_the_sets_that_a_study_used() -> None:
     ), "what a fold leaves out is no set of its own"
     of_test = {"train": {"examples": 61, "cases": 41}, "test": {"examples": 5, "cases": 4}}
     assert text_of(overview._data_set(audited(()))).startswith("train: 60 examples"), "it has no name"
+    assert text_of(overview._data_set(findings())) == overview.UNRECORDED
+    assert text_of(overview._data_set(findings(study(base_config={"name": "own"})))) == "own"
     both = overview._sizes(audited((), numbers=numbers(examples=of_test)))
     assert both.startswith("train: 61 examples of 41 cases; unlabelled") and both.endswith(
         "test: 5 examples of 4 cases"
