@@ -89,9 +89,13 @@ def test_a_fork_with_another_base_value_of_a_searched_parameter_runs_the_new_bas
         settings_of(base_config(student__epochs=5)),
     ],
 )
-def test_trials_that_would_run_otherwise_now_are_not_copied(tmp_path, changed):
-    new = forked(tmp_path, old_study(tmp_path, n_trials=3), changed)
+def test_trials_that_would_run_otherwise_now_are_not_copied(tmp_path, changed, caplog):
+    with caplog.at_level("INFO", "distune"):
+        new = forked(tmp_path, old_study(tmp_path, n_trials=3), changed)
     assert states(new) == {"WAITING": 1}
+    assert [each.levelname for each in caplog.records if "copied 0 trials" in each.getMessage()] == [
+        "WARNING"
+    ]
 
 
 def test_a_fork_that_was_killed_half_way_is_made_again(tmp_path):

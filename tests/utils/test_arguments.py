@@ -41,8 +41,10 @@ def test_a_value_is_of_one_of_the_types_and_a_flag_is_no_number(
     if is_taken:
         check_argument("name", value, *kinds)
         return
-    with pytest.raises(UserError, match=rf"^name: takes .*{type(value).__name__}$"):
+    with pytest.raises(UserError, match=rf"^name: takes .*{type(value).__name__}$") as refused:
         check_argument("name", value, *kinds)
+    names = ("None" if kind is type(None) else kind.__name__ for kind in kinds)
+    assert f"takes {' or '.join(names)}, not" in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,9 @@ def test_a_trial_from_its_start_to_its_end(cluster: Cluster, tmp_path: Path) -> 
     cluster.answer(actor, ended)
     assert found.wait(0.0) == [ended] and found.free() == 1
     assert found.wait(0.0) == [], "nothing is awaited"
+    found.submit(task(4, tmp_path))
+    began = found.now()
+    assert found.wait(0.05) == [] and found.now() - began >= 0.05, "as long as it was asked to"
 
 
 def test_a_trial_s_folder_is_named_in_full_for_other_machines(

@@ -41,12 +41,13 @@ class Hub:
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.fetched: list[tuple[str, str | None]] = []
         self.inspected: list[tuple[str, str | None, str, int]] = []
-        self.now = "new"
+        self.now, self.stops = "new", 0
         monkeypatch.setattr(revisions, "fetch_encoders", self._fetch)
         monkeypatch.setattr(inspection, "inspect_encoder", self._inspect)
 
     def _fetch(self, wanted: list[Any], retry: Any) -> dict[Any, str]:
         ((encoder, kind),) = wanted
+        self.stops = retry.interrupted()
         if encoder.is_absent:
             return {}
         self.fetched.append((encoder.name, encoder.revision))
@@ -73,6 +74,8 @@ def test_a_study_keeps_the_commits_that_it_was_begun_with(hub: Hub) -> None:
     }  # fmt: skip
     assert [each[0] for each in hub.inspected] == ["vit-base", "bio-clinical-bert", "deit-tiny", "deit-small"]
     assert hub.inspected[1] == ("bio-clinical-bert", None, "text", 64)
+    with_study_commits(study, [asked], StorageRetry(), lambda: 1)
+    assert hub.stops == 1, "who waits for the hub can be asked to end"
     hub.now, hub.fetched = "newer", []
     assert settled(study, asked)[0].commits == found.commits
     again = {("vit-base", "new"), ("bio-clinical-bert", "new"), ("deit-tiny", "v1"), ("deit-small", "new")}

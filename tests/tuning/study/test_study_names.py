@@ -188,7 +188,7 @@ def test_looking_for_a_study_to_resume_makes_none_and_changes_no_other_program_s
 
 
 def test_a_study_is_there_where_it_says_what_it_is_about(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     url, checked = f"sqlite:///{tmp_path}/s.db", []
 
@@ -221,6 +221,7 @@ def test_a_study_is_there_where_it_says_what_it_is_about(
     with monkeypatch.context() as busy:  # others write to it all the time
         busy.setattr(read_only, "COPY_ATTEMPTS", 0)
         assert is_there("s")
+        assert _newest(tmp_path, url, "s") == [] and "changes too fast" in caplog.text
     assert _newest(tmp_path, url, "s") == ["s_tuning_2", "s_tuning_1"]
 
 
