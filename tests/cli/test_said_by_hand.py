@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +13,7 @@ from typing import Any
 import optuna
 import pytest
 
-from distune.cli import arguments, output
+from distune.cli import arguments, error_handling, output
 from distune.cli.commands import compare, predict, status
 from distune.tuning.status import UnreadableStudy
 
@@ -64,6 +66,20 @@ def test_the_dashboard_of_a_study_s_file(tmp_path: Path, called: Callable[..., A
     asked = called("distune.tuning.dashboard.open_dashboard")
     status.dashboard(f"{tmp_path}/s.db", port=8081)
     assert asked == [("s", {"storage": f"sqlite:///{tmp_path}/s.db", "port": 8081})]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "full"), "; free some space"),
+        (OSError(errno.ENOSPC, "full", "/data/x"), " while writing /data/x; free some space"),
+        (OSError(errno.ENOSPC, "full", "/from/x", None, "/to/x"), " while writing /to/x; free some space"),
+        (OSError(errno.ENOSPC, "full", f"{tempfile.gettempdir()}/x"), " or set TMPDIR to another folder"),
+        (RuntimeError("full"), "; free some space"),
+    ],
+)
+def test_what_could_not_be_written_is_named(error: BaseException, said: str) -> None:
+    assert error_handling._where_full(error).endswith(said)
 
 
 def test_both_flags_of_an_option_are_named() -> None:

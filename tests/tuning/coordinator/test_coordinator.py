@@ -576,3 +576,12 @@ def test_who_is_asked_twice_waits_for_no_epoch_and_renews_its_lease_among_events
     found._takeover.renew_if_due = lambda: beats.append(executor.looked) or renew()
     assert found.run() == "interrupted" and executor.looked == 3
     assert states(study) == {"WAITING": 1} and beats.count(3) >= 5
+
+
+def test_a_time_limit_counts_from_the_coordinator_s_start(tmp_path):
+    settings = settings_of()
+    executor = SimulatedExecutor(training, workers=1)
+    executor._skipped = 1000.0  # its clock shows anything
+    assert coordinator(
+        memory_study(settings), settings, tmp_path, executor, n_trials=1, timeout=500.0
+    ).run() == ("finished")

@@ -59,6 +59,14 @@ def test_the_end_is_what_the_trials_that_are_left_take_at_this_sessions_pace():
     assert rest.total_seconds() == pytest.approx(60 / 5 * 15, abs=1.0)
 
 
+def test_a_failed_trial_is_a_change_too():
+    output = io.StringIO()
+    progress = StudyProgress(Console(file=output, soft_wrap=True), Clock())
+    for failed in (0, 1, 1):
+        progress(snapshot(3, failed=failed))
+    assert [text.split(" | ")[2] for text in output.getvalue().splitlines()] == ["0 failed", "1 failed"]
+
+
 def test_a_line_is_left_whole_where_no_title_is_given(capsys):
     StudyProgress().say("x" * 300)
     assert capsys.readouterr().out == "x" * 300 + "\n"

@@ -197,6 +197,13 @@ def test_a_trial_s_folder_is_named_in_full_for_other_machines(
     assert cluster.actors[0].given[1] == str(tmp_path / "logs/worker-0")
 
 
+def test_each_trial_goes_to_a_worker_that_has_none(cluster: Cluster, tmp_path: Path) -> None:
+    found = executor(tmp_path, workers=2)
+    for number in (3, 4):
+        found.submit(task(number, tmp_path))
+    assert [actor.asked[-1][1].number for actor in cluster.actors] == [3, 4] and found.free() == 0
+
+
 def test_a_worker_that_is_lost_ends_its_trial_and_is_replaced(cluster: Cluster, tmp_path: Path) -> None:
     found = executor(tmp_path, workers=2)
     first, second = cluster.actors
