@@ -395,12 +395,11 @@ def test_a_study_that_is_refused_keeps_its_bytes(tmp_path, make, options):
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("is_shared", [False, True])
 @pytest.mark.parametrize(
-    ("settings", "attributes", "said"),
+    ("settings", "attributes", "said", "is_shared"),
     [
-        (settings_of(), {}, "no fork of old"),
-        (settings_of(base_config(training__batch_size=8)), {"forked_from": "old"}, "something else"),
+        (settings_of(), {}, "no fork of old", True),
+        (settings_of(base_config(training__batch_size=8)), {"forked_from": "old"}, "something else", False),
     ],
 )
 def test_a_fork_that_is_refused_keeps_its_bytes(tmp_path, settings, attributes, said, is_shared):
