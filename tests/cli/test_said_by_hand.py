@@ -6,6 +6,8 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +16,12 @@ import optuna
 import pytest
 
 from distune.cli import arguments, error_handling, output
-from distune.cli.commands import compare, predict, status
-from distune.tuning.status import UnreadableStudy
+from distune.cli.commands import compare, data, predict, status
+from distune.config import Config
+from distune.data import read_table
+from distune.setup.check import Checked
+from distune.tuning.coordinator.ledger import TrialCounts
+from distune.tuning.status import RunningTrial, StudyStatus, UnreadableStudy
 
 
 @pytest.mark.parametrize(("value", "shown"), [(None, ""), (0.0, "0.0000"), (0.98765, "0.9877")])
@@ -113,3 +119,86 @@ def test_a_closed_stream_gets_the_null_device(
         system.setattr(os, "close", lambda number: calls.append(("close", number)))
         output.open_closed_streams()
     assert calls == did
+
+
+def studied(**about: Any) -> StudyStatus:
+    """A study that ended by its time limit, after four of its nine trials."""
+    counts = TrialCounts(complete=3, pruned=1, failed=2, best=(7, 0.75))
+    known: dict[str, Any] = {
+        "running": (), "interrupted": (), "failures": {}, "workers": 0, "ended": "timeout", "folds": None, "ends": None,
+    }  # fmt: skip
+    return StudyStatus("s", "sqlite:///s.db", counts, 9, **{**known, **about})
+
+
+@pytest.mark.parametrize(
+    ("about", "state"),
+    [
+        ({}, "timeout"),
+        ({"ended": None}, "killed; the same command resumes it"),
+        ({"workers": 2}, "running, workers 2"),
+        ({"is_ours": False}, "not known: distune tune never worked on it"),
+        ({"n_trials": None}, "not known: distune tune never worked on it"),
+    ],
+)
+def test_the_state_of_a_study(about: dict[str, Any], state: str) -> None:
+    assert status._state(replace(studied(), **about)) == state
+
+
+@pytest.mark.parametrize(("more", "last"), [(0, ""), (2, " and 2 more")])
+def test_trials_are_named_up_to_a_limit(more: int, last: str) -> None:
+    count = status.MOST_LISTED
+    assert status._listed(range(count + more)) == ", ".join(map(str, range(count))) + last
+
+
+def test_where_a_study_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    def shown(**about: Any) -> list[str]:
+        status._print(studied(**about))
+        return capsys.readouterr().out.splitlines()
+
+    assert shown() == [
+        "study     s in sqlite:///s.db", "trials    4 of 9 finished: 3 complete, 1 pruned; 2 failed",
+        "best      0.7500, trial 7", "workers   0", "ended     timeout",
+    ]  # fmt: skip
+    started, ends = datetime(2026, 1, 2, 3, 4), datetime(2026, 1, 2, 15, 30)
+    running = (
+        RunningTrial(8, "worker-1", "here", 3, 0.25, started, 1),
+        RunningTrial(9, "", "there", 0, None, None, 0, "targets 3 of 9"),
+    )
+    lines = shown(running=running, interrupted=(5, 6), failures={"crash": 2}, workers=2, ended=None, ends=ends,
+                  teacher_warning="little to teach", teachers=TrialCounts(complete=1, failed=1))  # fmt: skip
+    assert lines[2:] == [
+        "          2 failed: crash", "best      0.7500, trial 7",
+        "teachers  1 finished before: 1 complete, 0 pruned; 1 failed; best no complete trial with a score",
+        "warning   little to teach", "workers   2", "          trial 8 on worker-1: epoch 3, score 0.2500",
+        "          trial 9 on there: epoch 0; targets 3 of 9", "waiting   trials 5, 6 are resumed with the study",
+        "ends      about 2026-01-02 15:30",
+    ]  # fmt: skip
+    folds = shown(running=running[:1], folds=5, workers=1, interrupted=(5,), is_ours=False)
+    assert "          trial 8 on worker-1: 3 of 5 folds, score 0.2500" in folds
+    assert folds[-1] == "waiting   trials 5 of another program have not ended", "somebody works on it"
+    foreign = replace(studied(), counts=TrialCounts(complete=1, foreign=3), n_trials=None)
+    status._print(foreign)
+    said = capsys.readouterr().out
+    assert "trials    1 finished" in said and "3 more ended that another program added" in said
+
+
+def test_what_check_says_of_a_data_set(
+    tiny_config: Callable[..., Config], called: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_config()
+    table = read_table(config.data, config.seed, check_images=False)
+    kept = replace(table, notes=("first", "second"), dropped=("row 3: odd", "row 4: odd"))
+    called("distune.cli.commands.data.chosen_config", config)
+    asked = called("distune.setup.check.check", Checked(kept, None, ("to tune it: no",)))
+    data.check(Path("c.yaml"), estimates=False)
+    assert asked == [(config, "c.yaml", {"estimates": False})]
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"c.yaml: sound. {len(table)} examples (") and " train, " in first
+    assert lines[len(table.tasks) :] == [
+        "  read: first", "  read: second", "  dropped on request: 2 bad examples", "    row 3: odd",
+        "    row 4: odd", "  to tune it: no",
+    ]  # fmt: skip
+    splits = tuple("train" if split == "test" else split for split in table.splits)
+    called("distune.setup.check.check", Checked(replace(table, splits=splits), None, ()))
+    data.check(Path("c.yaml"), estimates=False)
+    assert "  this data set has no test split" in capsys.readouterr().out.splitlines()
