@@ -431,6 +431,12 @@ def test_what_check_says(monkeypatch: pytest.MonkeyPatch, tiny_config: Callable[
     )
     accepted = check_module.check(tiny_config(study__accept_leaks=True), "c.yaml", estimates=False).remarks
     assert leaks not in accepted and test in accepted
+    named = tiny_config(
+        study__only=["alpha", "teacher_lr"], distillation__loss="none", distillation__beta=5.0
+    )
+    without_effect = check_module.check(named, "c.yaml", estimates=False).remarks
+    assert any("teacher_lr is not searched" in line for line in without_effect), "it was asked for by name"
+    assert any("distillation.beta: 5.0 has no effect" in line for line in without_effect)
 
 
 def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,9 @@ def test_every_way_in_which_a_file_may_differ(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(checksums, "BLOCKS_ON_OPEN", 2)
     file = tmp_path / "data"
     file.write_bytes(b"aaaabbbbccccdd")
+    os.utime(file, ns=(0, 10**9))
     recorded = block_checksums(file)
+    assert recorded["mtime_ns"] == 10**9, "of its last writing"
     assert (
         recorded["size"] == 14
         and len(recorded["crc32"]) == 4
