@@ -10,7 +10,7 @@ import pytest
 from by_hand import numbers
 
 from distune.analysis.records.study_files import ConfirmationRecord
-from distune.reporting import verdicts
+from distune.reporting import first_screen, verdicts
 
 CONTENDERS = {
     "trial_0012": {"kind": "trial", "trial": 12, "is_base": False},
@@ -244,3 +244,44 @@ def test_a_metric_over_seeds_and_what_a_task_counts_with() -> None:
         {"scored_by": {"type": {"score": "macro_f1", "weight": 1.0}}}
     )
     assert "ROC curve" in verdicts.counted_as({"scored_by": {"type": {"score": "auroc", "weight": 1.0}}})
+
+
+def test_the_strongest_baseline_on_the_first_screen() -> None:
+    def baseline(mean: float) -> dict[str, Any]:
+        return {"kind": "baseline", "splits": {"test": {"score": {"mean": mean}}}}
+
+    def shown(*of: tuple[str, float, str], leaks: bool = False, **contenders: Any) -> list[str]:
+        against = [
+            by_hand.made("against_baseline", second=name, difference=by, verdict=said)
+            for name, by, said in of
+        ]
+        held = numbers(
+            *against, contenders={"text_tfidf": baseline(0.9), "majority": baseline(0.25), **contenders}
+        )
+        image = {"student": {"vision": {"name": "deit"}, "text": {"name": "none"}}}
+        audit = {"findings": [named("warning", (3, 10))] if leaks else []}
+        found = by_hand.findings(by_hand.study(base_config=image), audit=audit, numbers=held)
+        return [f"{one.value}: {one.remark}" for one in first_screen._baseline(found, held)]
+
+    worse, better, open_ = (
+        ("text_tfidf", -0.2, "worse"),
+        ("majority", 0.5, "better"),
+        ("majority", 0.1, "open"),
+    )
+    assert shown() == shown(better) == [], "no baseline is a rival"
+    (behind,) = shown(better, worse)
+    assert behind.startswith("0.9000: ") and behind.endswith("; significantly better than trial 1")
+    (fair,) = shown(open_)
+    assert fair.startswith("0.2500: ") and fair.endswith("; not significantly different from trial 1")
+    (unfair,) = shown(worse, leaks=True)
+    assert unfair.endswith(
+        "this student does not read the texts, 30 % of which name the type; best without them: 0.2500"
+    )
+    other = {
+        **by_hand.made("against_baseline", first="base", second="majority", difference=0.1, verdict="open")
+    }
+    held = numbers(other, contenders={"majority": baseline(0.25)})
+    (line,) = first_screen._baseline(by_hand.findings(numbers=held), held)
+    assert line.remark.endswith("from the base config, the one that baselines are compared with")
+    lost = numbers(other, contenders={"majority": {"kind": "baseline", "splits": {"test": None}}})
+    assert list(first_screen._baseline(by_hand.findings(numbers=lost), lost)) == [], "it has no score there"
