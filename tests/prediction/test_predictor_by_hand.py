@@ -20,7 +20,7 @@ from distune.data.table import MISSING, Task
 from distune.data.tokenizer import HashTokenizer
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, as_cell
-from distune.prediction.evaluation import evaluate, evaluation_of
+from distune.prediction.evaluation import _remarks, evaluate, evaluation_of
 from distune.prediction.example_pixels import array_of, encoder_pixels
 from distune.prediction.examples import Example, examples_of
 from distune.prediction.inputs import lacks
@@ -113,6 +113,17 @@ def test_what_makes_scores_say_less_than_the_number_of_examples_is_said(
     assert "2 examples are there more than once" in line and "1 of them with labels that contradict" in line
     _, line = said(["a", "b", "a"], ["short", "long", ""])
     assert "contradict" not in line
+    signs = Task("signs", ("a", "b"), "multi_label")
+    model = ByLength()
+    model.tasks, model.modalities = (signs,), ("image",)  # type: ignore[assignment]
+    looks = Predictor(model, {"signs": 1.0}, Columns())
+    pictures = [Example(str(row), f"{row % 3}.png", f"text {row}") for row in range(4)]
+    data = Labelled("t", pictures, {}, "abcd")
+    first, second = _remarks(looks, data, np.array([[1, MISSING], [MISSING] * 2, [0, 1], [1, MISSING]]))
+    assert first.startswith("1 of 4 examples have no label of task 'signs'"), "not those that lack some"
+    assert (
+        second.startswith("1 example is there more than once, such as '0'") and "contradict" not in second
+    ), "what a student does not read makes no difference"
 
 
 def test_patients_that_look_alike_are_refused_and_those_that_differ_in_signs_are_said(
