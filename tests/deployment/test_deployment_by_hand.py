@@ -315,6 +315,9 @@ def test_the_data_of_an_export_are_those_of_the_run(
 def test_where_a_bundle_goes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(export, "run_config", lambda run: Config().replace(name="scans"))
     assert default_folder(tmp_path / "run_7") == Path("logs/bundles/scans_run_7")
+    (tmp_path / "run_7").mkdir()
+    monkeypatch.chdir(tmp_path / "run_7")
+    assert default_folder(Path()) == Path("logs/bundles/scans_run_7")
     asked: list[tuple[Any, ...]] = []
 
     def exported(run: Path, out: Path, *, data_root: Path | None = None, **options: Any) -> str:

@@ -254,6 +254,9 @@ def test_a_student_becomes_a_bundle_whose_every_file_has_a_checksum(
     for quantisation in ("none", "int8"):
         with pytest.raises((UserError, DataError)):
             export_run(tmp_path / "run", tmp_path / "out", quantisation=quantisation)
+    with pytest.raises(DataError, match="gone"):  # what 8 bits cost is known by the data alone
+        export_run(tmp_path / "run", tmp_path / "small", quantisation="int8")
+    assert not (tmp_path / "small").exists()
     monkeypatch.setattr(export, "PARITY", -1.0)
     with pytest.raises(UserError, match="nothing was written"):
         export_run(tmp_path / "run", tmp_path / "other")
