@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import pytest
 
@@ -60,9 +62,10 @@ def test_every_way_in_which_a_file_may_differ(tmp_path: Path, monkeypatch: pytes
         file.write_bytes(content)
         assert mismatch(file, recorded, every_block=False) == f"{len(content)} bytes instead of 14"
     file.write_bytes(b"aaaabbbbccccdx")  # written to: read whole
-    os.utime(file, ns=(0, recorded["mtime_ns"] + 1))
-    assert mismatch(file, recorded, every_block=False) == "block 3 was altered"
-    assert file.stat().st_mtime_ns == recorded["mtime_ns"] + 1
+    for later in (-1, 1):  # a copy may have a time of long ago
+        os.utime(file, ns=(0, recorded["mtime_ns"] + later))
+        assert mismatch(file, recorded, every_block=False) == "block 3 was altered"
+        assert file.stat().st_mtime_ns == recorded["mtime_ns"] + later
     file.write_bytes(b"aaaabbbbccccdd")
     assert mismatch(file, recorded, every_block=False) is None
     assert file.stat().st_mtime_ns == recorded["mtime_ns"]  # known to be sound from here on
@@ -102,6 +105,37 @@ def test_a_manifest_vouches_for_its_own_fields(tmp_path: Path) -> None:
         (folder / MANIFEST).write_text(text.replace(old, new))
         with pytest.raises(EntryError):
             read_manifest(folder)
+
+
+def test_a_manifest_without_its_checksum_is_an_altered_one(tmp_path: Path) -> None:
+    folder = tmp_path / "step" / key_of({})
+    folder.mkdir(parents=True)
+    write_manifest(folder, "step", {}, {}, 1.5, {})
+    held = json.loads((folder / MANIFEST).read_text())
+    del held["checksum"]
+    (folder / MANIFEST).write_text(json.dumps(held))
+    with pytest.raises(EntryError, match="altered"):
+        read_manifest(folder)
+
+
+def test_who_computes_an_entry_holds_its_lock_and_who_removes_one_lets_go_of_that_alone(
+    tmp_path: Path,
+) -> None:
+    store, other = Store(tmp_path), Store(tmp_path)
+
+    def compute(entry: Entry) -> None:
+        with pytest.raises(filelock.Timeout):
+            filelock.FileLock(store._lock_file(tmp_path / "step" / key_of({})), timeout=0).acquire()
+        fill(entry)
+
+    store.get("step", {}, compute)
+    store.get("step", {"a": 1}, fill)
+    store.get("step", {"a": 2}, fill)
+    store.remove("step", {"a": 1})
+    assert [entry.name for entry in store.entries()] == sorted(f"step/{key_of(of)}" for of in ({}, {"a": 2}))
+    assert other.clear() == [], "both are in use"
+    store.close()
+    assert len(other.clear()) == 2 and store.entries() == []
 
 
 @pytest.mark.parametrize(
