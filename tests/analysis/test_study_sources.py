@@ -114,9 +114,10 @@ def test_a_confirmation_that_was_copied_from_another_study_is_none_of_this_one(t
         found = read_confirmation(study, rank(study))
         return found.reason if isinstance(found, Unknown) else None
 
-    run = run_folder(tmp_path / FOLDER, "trial_0001", about["trial_0001"]["seeds"][0])
+    first, second = about["trial_0001"]["seeds"][:2]
+    run = run_folder(tmp_path / FOLDER, "trial_0001", first)
     run.mkdir(parents=True)
-    save_config(with_values(Config(), {"student.lr": 0.01}), run / CONFIG)
+    save_config(with_values(Config(), {"student.lr": 0.01, "seed": first}), run / CONFIG)
     few = dict(list(scores.items())[1:])
     for name in ("s", "z"):
         write_sealed(tmp_path / NUMBERS, {**CONFIRMATION, "study": name, "data_fingerprint": "x"})
@@ -129,6 +130,8 @@ def test_a_confirmation_that_was_copied_from_another_study_is_none_of_this_one(t
         ):
             assert said is not None and "distune confirm" in said
             assert ("made for study z, not for s" in said) is (name == "z")
+    save_config(with_values(Config(), {"student.lr": 0.01, "seed": second}), run / CONFIG)
+    assert f"holds the run of seed {second}" in str(of(scores)), "two runs of a confirmation were exchanged"
 
 
 @pytest.mark.parametrize(

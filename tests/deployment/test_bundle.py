@@ -169,6 +169,17 @@ def test_deep_pixels_are_shown_by_the_rules_of_training_from_the_run_to_the_bund
             np.testing.assert_allclose(found[1:], found[[0, 0]], atol=1e-6)
 
 
+def test_what_was_loaded_is_the_same_from_another_folder(
+    run_folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a predictor records and exports goes by its source."""
+    for each in (run_folder, bundle):
+        monkeypatch.chdir(each.parent)
+        predictor = load(each.name)
+        monkeypatch.chdir(tmp_path)
+        assert predictor.source == str(each)
+
+
 def test_the_card_states_data_scores_parity_and_licences(run_folder: Path, bundle: Path) -> None:
     card = (bundle / "model_card.md").read_text()
     results = json.loads((run_folder / "results.json").read_text())

@@ -338,7 +338,9 @@ def test_compare_shows_what_was_confirmed_of_the_best_trial_of_now(
     study = optuna.create_study(study_name="s", direction="maximize", storage=storage)
     study.add_trials([create_trial(value=0.7, user_attrs={"baseline": True}), create_trial(value=0.8)])
     numbers = copy.deepcopy(CONFIRMATION)
-    numbers["contenders"]["trial_0001"]["trial"] = best
+    contenders = numbers["contenders"]
+    contenders["trial_0001"] |= {"trial": best, "search_score": 0.8}
+    contenders["base"] |= {"trial": 0, "search_score": 0.7}
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "confirmation.json").write_text(json.dumps(numbers))
     compare_command([str(tmp_path / "s")])

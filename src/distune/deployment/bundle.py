@@ -76,7 +76,7 @@ def load_bundle(folder: Path | str) -> Predictor:
     }
     columns = Columns(**named_columns, encoding=about.get("encoding"))
     temperatures = {task["name"]: task["temperature"] for task in labels}
-    return Predictor(model, temperatures, columns, str(folder), about.get("reading", {}))
+    return Predictor(model, temperatures, columns, str(folder.absolute()), about.get("reading", {}))
 
 
 def format_of(tasks: Sequence[Task], *, can_miss: bool) -> int:

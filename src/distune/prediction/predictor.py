@@ -40,7 +40,7 @@ class Predictor:
         model: what computes.
         temperatures: by task, fitted on dev; 1 leaves the probabilities as the model gives them.
         columns: names of the columns in tables of new examples.
-        source: where the model came from.
+        source: folder of the model, in full: a notebook may go to another folder.
         reading: of a bundle, how its run read its labels: `tasks` and `label_map`, as in the section `data`.
     """
 

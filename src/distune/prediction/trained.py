@@ -134,7 +134,9 @@ def load_run(folder: Path, device: str | None = None, precision: str | None = No
     compute = resolved(with_values(config, where, source="device (--gpu)").training)
     temperatures = fitted_temperatures(folder, tasks)
     model = TrainedStudent(student, config, tasks, compute)
-    return Predictor(model, temperatures, columns_of(as_dict(config.data), model.modalities), str(folder))
+    return Predictor(
+        model, temperatures, columns_of(as_dict(config.data), model.modalities), str(folder.absolute())
+    )
 
 
 def fitted_temperatures(folder: Path, tasks: tuple[Task, ...]) -> dict[str, float]:

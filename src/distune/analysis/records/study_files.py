@@ -14,6 +14,8 @@ from distune.analysis.records.unknown import Unknown
 from distune.analysis.trial_folder import differing_parameters
 from distune.confirmation.statistics.files import FOLDER, NUMBERS, RECOMMENDED, run_folder
 from distune.confirmation.statistics.numbers import VERSION
+from distune.errors import UserError
+from distune.training.files.run_folder import run_config
 from distune.tuning.study_dataset import AUDIT_NAME
 from distune.utils.files.sealed_files import read_sealed
 from distune.utils.forms import fault
@@ -74,7 +76,7 @@ def read_confirmation(study: StudyRecord, ranking: Ranking) -> ConfirmationRecor
 
 
 def of_another_study(study: StudyRecord, numbers: Mapping[str, Any]) -> str | None:
-    """That the confirmation in a study's folder was made for another study, as where it was copied there.
+    """That the confirmation in a study's folder was made for another study, or that its runs were exchanged.
 
     Args:
         study: with its folder.
@@ -86,7 +88,7 @@ def of_another_study(study: StudyRecord, numbers: Mapping[str, Any]) -> str | No
     made_for, data = numbers.get("study"), numbers.get("data_fingerprint")
     is_same_data = None in (data, study.data_fingerprint) or data == study.data_fingerprint
     if is_same_data and _confirms_trials_of(study, numbers["contenders"]):
-        return None
+        return _exchanged_runs(study, numbers["contenders"])
     whose = "another study of that name" if made_for == study.name else f"study {one_line(str(made_for), 80)}"
     return (
         f"{NUMBERS} in the study's folder was made for {whose}, not for {study.name}: move "
@@ -109,6 +111,20 @@ def _confirms_trials_of(study: StudyRecord, contenders: Mapping[str, Any]) -> bo
             if differing_parameters(study, replace(trial, folder=run)):
                 return False
     return True
+
+
+def _exchanged_runs(study: StudyRecord, contenders: Mapping[str, Any]) -> str | None:
+    """That the run whose model is handed over, of the first seed, is that of another one."""
+    for name, about in contenders.items():
+        for seed in about["seeds"][:1]:
+            run = run_folder((study.folder or Path()) / FOLDER, name, seed)
+            try:
+                there = run_config(run).seed
+            except UserError:  # what is wrong with it is said by who reads the run
+                continue
+            if there != seed:
+                return f"{run} holds the run of seed {there}: put the confirmation's runs back under their names."
+    return None
 
 
 def read_audit(folder: Path | None) -> Mapping[str, Any] | Unknown:
