@@ -79,6 +79,19 @@ def test_a_reader_makes_no_table(tmp_path: Path) -> None:
         assert load(storage, "s") is not None
 
 
+@pytest.mark.parametrize("table", ["trial_values", "alembic_version"])
+def test_a_view_in_place_of_a_table_is_never_asked(tmp_path: Path, table: str) -> None:
+    """In a foreign file it may compute without end."""
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    optuna.create_study(study_name="s", storage=url)
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
+        connection.executescript(f"DROP TABLE {table}; CREATE VIEW {table} AS {endless}")
+    connection.close()
+    with pytest.raises(UserError, match=f"'{table}' is a view"), reading(url):
+        pass
+
+
 def test_what_a_reader_meets_is_said_in_a_sentence(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     with opened(url) as storage:

@@ -24,6 +24,7 @@ from distune.tuning.study.storage import (
 )
 from distune.tuning.study.storage_url import redacted, sqlite_file
 from distune.utils.files.paths import check_is_file
+from distune.utils.text import listed
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -172,8 +173,14 @@ def _check_tables(engine: Engine, shown: str) -> None:
     from optuna.storages._rdb.models import BaseModel
     from sqlalchemy import inspect
 
+    own = {*BaseModel.metadata.tables, "alembic_version"}
     try:
-        there = set(inspect(engine).get_table_names())
+        looked_at = inspect(engine)
+        if views := own.intersection(looked_at.get_view_names()):  # one may compute without end
+            raise UserError(
+                f"{redacted(shown)} is no database of Optuna: {listed(sorted(views))} is a view there"
+            )
+        there = set(looked_at.get_table_names())
         # A database that is being made has this table before its row, which Optuna would add.
         if "version_info" in there:
             with engine.connect() as connection:
@@ -183,6 +190,6 @@ def _check_tables(engine: Engine, shown: str) -> None:
         engine.dispose()
     if missing := [table for table in _TABLES if table not in there]:
         # A file of another program is not Distune's to work on; on a server, several programs may share a database.
-        is_anothers = engine.name == "sqlite" and there - {*BaseModel.metadata.tables, "alembic_version"}
+        is_anothers = engine.name == "sqlite" and there - own
         kind = UserError if is_anothers else NoStudiesError
         raise kind(f"{redacted(shown)} holds no studies: it lacks Optuna's tables {', '.join(missing)}")
