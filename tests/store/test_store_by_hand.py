@@ -135,6 +135,9 @@ def test_who_computes_an_entry_holds_its_lock_and_who_removes_one_lets_go_of_tha
     assert [entry.name for entry in store.entries()] == sorted(f"step/{key_of(of)}" for of in ({}, {"a": 2}))
     assert other.clear() == [], "both are in use"
     store.close()
+    (tmp_path / "step" / key_of({}) / MANIFEST).unlink()
+    (tmp_path / "step" / key_of({"a": 3})).mkdir()
+    assert len(store.entries()) == 2, "a damaged one is listed, and a folder that no store made is not"
     assert len(other.clear()) == 2 and store.entries() == []
 
 
