@@ -15,11 +15,12 @@ from typing import Any
 import optuna
 import pytest
 
-from distune.cli import arguments, error_handling, output
-from distune.cli.commands import compare, data, predict, status
+from distune.cli import arguments, audit_output, error_handling, output
+from distune.cli.commands import compare, data, evaluate, predict, status
 from distune.config import Config
 from distune.data import read_table
 from distune.setup.check import Checked
+from distune.training.scoring.scores import NAMES
 from distune.tuning.coordinator.ledger import TrialCounts
 from distune.tuning.status import RunningTrial, StudyStatus, UnreadableStudy
 
@@ -202,3 +203,39 @@ def test_what_check_says_of_a_data_set(
     called("distune.setup.check.check", Checked(replace(table, splits=splits), None, ()))
     data.check(Path("c.yaml"), estimates=False)
     assert "  this data set has no test split" in capsys.readouterr().out.splitlines()
+
+
+def test_what_is_said_of_external_data(capsys: pytest.CaptureFixture[str]) -> None:
+    classes = {
+        "b": {"support": 4, "recall": 0.75, "recall_interval": [0.25, 0.875]},
+        "c": {"support": 0, "recall": None, "recall_interval": None},
+    }
+    task = {"macro_f1": 0.5, "interval": [0.25, 0.75], "accuracy": 0.625, "calibration_error": 0.125,
+            "log_loss": 1.5, "classes": classes}  # fmt: skip
+    own = {
+        **task,
+        "interval": None,
+        "classes": {},
+        "score": {"name": "auroc", "value": 0.875, "interval": [None, None]},
+    }
+    found = {"data": "new.csv", "examples": 9, "cases": 5, "score": 0.5625, "interval": [0.25, 0.75],
+             "tasks": {"type": task, "site": own}}  # fmt: skip
+    evaluate.print_evaluation(found)
+    assert capsys.readouterr().out.splitlines() == [
+        "external data: new.csv, 9 examples of 5 patients or cases",
+        "score 0.5625 [0.2500, 0.7500]   (95 % interval over cases)",
+        "type: macro F1 0.5000 [0.2500, 0.7500], accuracy 0.6250, calibration error 0.1250, log loss 1.5000",
+        f"  {'b':30} recall 0.7500 [0.2500, 0.8750]  4 examples",
+        f"site: {NAMES['auroc']} 0.8750",
+        "site: macro F1 0.5000, accuracy 0.6250, calibration error 0.1250, log loss 1.5000",
+    ]
+    evaluate.print_evaluation({**found, "interval": [None, None], "tasks": {}})
+    assert "score 0.5625   (too few cases for an interval)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.12345, "0.123"), (7, "7"), ("x" * 60, "x" * 60), ("x" * 61, "x" * 57 + "...")],
+)
+def test_a_cell_of_an_audit(value: Any, shown: str) -> None:
+    assert audit_output._shown(value) == shown
