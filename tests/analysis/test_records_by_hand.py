@@ -157,7 +157,8 @@ def test_a_table_may_lack_trials_and_a_study_may_not() -> None:
     assert (table.scored_on, table.on_what) == (None, "")
     assert (study_of().scored_on, study_of().on_what) == ("dev", " on dev")
     assert folded.on_what == " on 3 folds of train and dev"
-    assert (study_of().scored_stage, study_of(strategy="teacher").scored_stage) == ("student", "teacher")
+    stages = [study_of(strategy=each).scored_stage for each in ("joint", "staged", "teacher")]
+    assert stages == ["student", "student", "teacher"]
     assert (study_of().sign, study_of(direction="minimize").sign) == (1.0, -1.0)
     assert study_of(complete(0, None), complete(1), TrialRecord(2, "pruned", 0.5)).complete == [complete(1)]
 

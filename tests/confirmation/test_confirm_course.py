@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,28 @@ def of(tmp_path: Path, table: Table | None = None, **known: Any) -> Pretended:
     }  # fmt: skip
     (tmp_path / "s/confirmation").mkdir(parents=True, exist_ok=True)
     return Pretended(**(about | known))
+
+
+def test_the_executor_gets_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    @contextmanager
+    def started(name: str, *given: Any, **options: Any) -> Iterator[None]:
+        asked.update(options, name=name)
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(course, "make_executor", refusing_as(course.make_executor, started))
+    monkeypatch.setattr(Confirmation, "_fetch", lambda self: None)
+    request = ConfirmRequest("s", executor="ray", ray_address="auto", gpus_per_trial=0.25, workers=2)
+    made = of(tmp_path, request=request)
+    monkeypatch.setattr(
+        course, "devices_for", refusing_as(course.devices_for, lambda *a, **k: ("cuda:0",) * 2)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        Confirmation._train(made, jobs_of(made.candidates, made.seeds, tmp_path / "s/confirmation"))
+    assert (asked["name"], asked["gpus_per_trial"], asked["ray_address"]) == ("ray", 0.25, "auto")
+    assert (asked["workers"], asked["devices"]) == (2, ("cuda:0", "cuda:0"))
 
 
 def all_done(jobs: Sequence[Job]) -> TrainingEnd:

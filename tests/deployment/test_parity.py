@@ -65,6 +65,9 @@ def test_a_difference_counts_in_either_direction_and_a_change_in_any_task(tmp_pa
     near = [np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4]]), expected[1]]
     scaled = compared(tmp_path, TASKS, sharp, asked, expected, near)
     assert scaled.largest_difference == pytest.approx(0.36 / 0.52 - 0.5)
+    signs = [expected[0], exported[1]]  # 0.2 -> 0.55 is 0.04 / 0.68 -> 0.3025 / 0.505
+    scaled = compared(tmp_path, TASKS, {"side": 1.0, "sign": 0.5}, asked, expected, signs)
+    assert scaled.largest_difference == pytest.approx(0.3025 / 0.505 - 0.04 / 0.68)
 
 
 def test_the_oldest_format_that_holds_a_student() -> None:

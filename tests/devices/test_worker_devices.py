@@ -28,6 +28,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_local_workers(asked: list[str], workers: int, expected: list[str]) -> None:
     assert worker_devices(asked, workers) == tuple(expected)
+    assert str(resolve_device("auto")) == "cuda:0"
 
 
 @pytest.mark.usefixtures("two_gpus")

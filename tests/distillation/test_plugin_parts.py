@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from distune.errors import UserError
         (torch.ones(3, 2, requires_grad=True), r"has the shape \(3, 2\); \(2, 3\) is needed"),
         (torch.full((2, 3), float("nan"), requires_grad=True), "is not finite"),
         (torch.full((2, 3), float("inf"), requires_grad=True), "is not finite"),
+        (torch.tensor([[1.0] * 3, [1.0, math.nan, 1.0]], requires_grad=True), "is not finite"),
         ([[1.0] * 3] * 2, "is a list"),
         (None, "is a NoneType"),
     ],

@@ -154,6 +154,12 @@ def test_a_transfer_counts_within_its_total_and_ends_at_an_interrupt() -> None:
     stops[0] = 1
     with pytest.raises(KeyboardInterrupt):
         transfer.add(0)
+    stops[0] = 0
+    resumed = Transfer("x", 100, lambda *at: seen.append(at))
+    file = resumed.bar()(initial=30, total=60)
+    file.update(20)
+    file.update(None)
+    assert seen[-3:] == [(30, 100), (50, 100), (50, 100)]
 
 
 def test_speed_and_time_left_in_words() -> None:

@@ -258,6 +258,9 @@ def test_tables_are_written_for_the_splits_that_have_rows(tmp_path: Path) -> Non
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "metadata_train.csv": "a\n1\n", "metadata_dev.csv": "a\n3\n",
     }  # fmt: skip
+    (tmp_path / "x").mkdir()
+    _write_tables(tmp_path / "x", ["a"], [["1"], ["2"]], ["train", "test"])
+    assert {path.name for path in (tmp_path / "x").iterdir()} == {"metadata_train.csv", "metadata_test.csv"}
 
 
 def test_names_and_paths_of_a_first_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

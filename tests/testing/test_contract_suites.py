@@ -132,6 +132,13 @@ class WithoutTeacher(Broken):
     uses_teacher = False
 
 
+class Uncounted(Broken):
+    uses_teacher = False
+
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        return torch.tensor(0.5)
+
+
 class FromConstants(Broken):
     def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
         return super().forward(student, teacher, labels, index).detach().requires_grad_()
@@ -172,6 +179,7 @@ class NeedsImages(Broken):
     [
         (Blind, "uses_the_teacher"),
         (WithoutTeacher, "uses_the_teacher"),
+        (Uncounted, "uses_the_teacher"),
         (FromConstants, "gradient"),
         (InPlace, "as_it_was"),
         (NeedsLabels, "unknown"),
@@ -223,6 +231,12 @@ class PenaltyAnExample(Simple):
         return FusionOutput(fused, penalty=fused.mean(1))
 
 
+class CostInAColumn(Simple):
+    def forward(self, image: Any, text: Any, text_mask: Any) -> FusionOutput:
+        fused = super().forward(image, text, text_mask).fused
+        return FusionOutput(fused, cost=fused.mean(1, keepdim=True))
+
+
 class Overwrites(Simple):
     def forward(self, image: Any, text: Any, text_mask: Any) -> FusionOutput:
         return super().forward(image.mul_(2), text, text_mask)
@@ -257,6 +271,7 @@ class LookedAtWhole(Simple):
         (LeavesOutImages, "both_matter"),
         (BareTensor, "one_vector"),
         (PenaltyAnExample, "one_vector"),
+        (CostInAColumn, "one_vector"),
         (Overwrites, "as_it_was"),
         (NeverDrops, "dropout"),
         (AlwaysDrops, "dropout"),

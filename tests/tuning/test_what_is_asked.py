@@ -57,7 +57,8 @@ def test_trial_0_is_the_config_without_its_study_section(tmp_path: Path) -> None
     assert (started.student.epochs, started.teacher.epochs) == (4, 1), "epochs stay"
     ranges = tmp_path / "space.yaml"
     ranges.write_text("search_space: {alpha: {type: float, low: 0.6, high: 0.7}}\n")
-    spaced = base_of(base_config(study__space=str(ranges)))
+    spaced = base_of(base_config(study__space=str(ranges), study__student_epochs=9))
+    assert spaced.student.epochs == 9
     assert (spaced.search_space["alpha"].low, spaced.search_space["alpha"].high) == (0.6, 0.7)
 
 

@@ -159,10 +159,11 @@ def test_a_study_whose_maker_died_is_made_whole(no_waiting: list[float]) -> None
 
 def test_a_study_that_minimises_or_is_another_program_s_is_refused(no_waiting: list[float]) -> None:
     storage, settings = InMemoryStorage(), settings_of()
-    for name, direction in (("foreign", "maximize"), ("minimises", "minimize")):
-        study = optuna.create_study(storage=storage, study_name=name, direction=direction)
+    many = {"foreign": ["maximize"], "minimises": ["minimize"], "of two aims": ["maximize", "maximize"]}
+    for name, directions in many.items():
+        study = optuna.create_study(storage=storage, study_name=name, directions=directions)
         study.set_user_attr("mine", 1)
-        if name == "minimises":
+        if name != "foreign":
             write_settings(study, settings)
         known = dict(study.user_attrs)
         with pytest.raises(UserError, match="not made by distune"):
