@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from distune.components import FUSIONS
-from distune.config import DistillationConfig, ModelConfig
+from distune.config import DistillationConfig, ModelConfig, StudentConfig
 from distune.data.table import Task
 from distune.deployment.graph import Graph
 from distune.distillation import LOSSES
@@ -80,6 +80,13 @@ def test_the_vectors_for_what_is_absent_are_trained(fusion: str) -> None:
 def test_with_everything_there_it_is_the_model_without_them() -> None:
     plain, able = model(can_miss=False), model()
     assert set(able.state_dict()) - set(plain.state_dict()) == {"absent.image", "absent.text"}
+    fresh = build_classifier(
+        StudentConfig.model_validate({"vision": "tiny-cnn", "text": "tiny-text"}),
+        TASKS,
+        seed=3,
+        can_miss=True,
+    )
+    assert not any(fresh.absent[name].any() for name in fresh.modalities), "they begin at zero"
     with torch.no_grad():
         assert torch.equal(plain(*batch()).logits[0], able(*batch()).logits[0])
     assert plain(*batch(), absent=(GONE, NO_TEXT)).absent == (None, None), (

@@ -28,6 +28,7 @@ from distune.training.files.run_folder import (
     RESULTS,
     WEIGHTS,
     check_unchanged,
+    drop_weights,
     has_finished,
     openings,
     read_metrics,
@@ -195,3 +196,22 @@ def test_a_text_that_is_not_there_or_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="cannot be read"):
         read_text(tmp_path / "file")
+
+
+def test_weights_are_dropped_with_their_drafts_and_nothing_else_or_through_a_link(tmp_path: Path) -> None:
+    run, link = tmp_path / "run", tmp_path / "link"
+    run.mkdir()
+    link.symlink_to(run)
+    weights = ["student.safetensors", "checkpoint_teacher.safetensors", "checkpoint_student.safetensors"]
+    drafts = [f".12345.{name}" for name in weights]
+    for name in (*weights, *drafts, "mine.safetensors", ".student.safetensors", "results.json"):
+        (run / name).touch()
+    drop_weights(link)
+    assert len(list(run.iterdir())) == 9
+    drop_weights(run)
+    assert {path.name for path in run.iterdir()} == {
+        "mine.safetensors",
+        ".student.safetensors",
+        "results.json",
+    }
+    drop_weights(run)
