@@ -117,6 +117,9 @@ def test_a_missing_group_column_and_a_missing_file_are_both_named(wound: Path) -
     assert len(lines) == 2
     (wound / "metadata_valid.csv").write_text("")
     assert "rename metadata_valid.csv" in problems(DataConfig(reader="wound", root=wound))[0]
+    (wound / "metadata_train.csv").unlink()
+    first, second = problems(DataConfig(reader="wound", root=wound))
+    assert first.startswith("metadata_train.csv: ") and "rename" not in first and "rename" in second
 
 
 def test_a_column_that_is_there_twice_is_refused(wound: Path) -> None:
@@ -124,6 +127,10 @@ def test_a_column_that_is_there_twice_is_refused(wound: Path) -> None:
     write_csv(wound / "metadata_dev.csv", [[*row, row[1]] for row in rows])
     assert problems(DataConfig(reader="wound", root=wound)) == (
         "metadata_dev.csv:1: column 'type' is there 2 times",
+    )
+    write_csv(wound / "metadata_dev.csv", [[*row, row[0]] for row in rows])
+    assert problems(DataConfig(reader="wound", root=wound)) == (
+        "metadata_dev.csv:1: column 'file_path' is there 2 times",
     )
 
 

@@ -18,6 +18,7 @@ from distune.data.table import MISSING
 from distune.distillation import LOSSES
 from distune.distillation.losses.attention_transfer import area_weights, grid_side, same_cells
 from distune.distillation.losses.crd import MOST_NEGATIVES
+from distune.distillation.losses.rkd import angle_term, distance_term
 
 T = 3.0
 BETA = 130.0
@@ -172,6 +173,10 @@ def test_rkd_pair_by_pair_and_triplet_by_triplet(make_batch: Callable[..., Any])
 def test_rkd_of_two_examples_is_zero_whatever_they_are(make_batch: Callable[..., Any]) -> None:
     batch = make_batch(7, count=2)
     assert number(build("rkd", batch), batch) == pytest.approx(0.0, abs=1e-6)
+    for term, few in ((distance_term, 1), (angle_term, 2)):
+        student = torch.rand(few, 4, requires_grad=True)
+        term(student, torch.rand(few, 4)).backward()
+        assert student.grad is not None and not student.grad.any(), "it can be trained on all the same"
 
 
 def test_mmd_pair_by_pair(make_batch: Callable[..., Any]) -> None:

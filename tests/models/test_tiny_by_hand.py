@@ -45,6 +45,7 @@ def test_the_tiny_text_encoder() -> None:
         expected = encoder.head(attended(encoder.layers[0], hidden))  # type: ignore[arg-type]
         torch.testing.assert_close(found[row, :length], expected, atol=1e-5, rtol=1e-4)
     assert (encoder.width, encoder.depth, encoder.max_tokens) == (64, 1, 512)
+    assert "embeddings.positions" not in encoder.state_dict(), "what follows from its length is not saved"
     assert encoder.embeddings.words.padding_idx == 0 and 0.05 < float(table.detach().std()) < 0.15  # type: ignore[union-attr,operator]
 
 
