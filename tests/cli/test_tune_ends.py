@@ -12,16 +12,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from distune.cli import app
-from distune.cli.commands.tune import EXIT_CODES
+from distune.cli.commands.tune import EXIT_CODES, STOPPED
 from distune.config import Config, dump_config
 from distune.errors import UserError
+from distune.tuning.request import TuneResult
 from distune.tuning.summary import write_summary
+from distune.tuning.trials.messages import Failure
 
 FOLDER = Path("logs/optuna/s")
 
@@ -83,6 +86,38 @@ def test_the_help_names_every_exit_code(command: list[str]) -> None:
     shown = CliRunner().invoke(app, ["tune", "--help"], env={"COLUMNS": "200"}).output
     named = shown.split("Exit code:")[1].split("interrupted.")[0]
     assert set(map(int, re.findall(r"\d+", named))) == {2, *EXIT_CODES.values()}
+
+
+@pytest.mark.parametrize(
+    ("reason", "failure", "code", "said"),
+    [
+        ("finished", None, 0, []),
+        ("timeout", None, 3, [STOPPED["timeout"], "; the same command resumes it"]),
+        ("low_disk", None, 4, [STOPPED["low_disk"], "; the same command resumes it"]),
+        ("interrupted", None, 130, ["; the same command resumes it"]),
+        ("failed_alike", Failure("crash", "boom"), 1, ["(crash): boom"]),
+        ("failed_alike", Failure("data", "gone"), 1, ["(data): gone", "once that is put right"]),
+    ],
+)
+@pytest.mark.parametrize("storage", [None, "sqlite:///own.db"])
+def test_each_end_has_its_code_and_its_words(
+    command: list[str], called: Callable[..., Any], reason: Any, failure: Any, code: int, said: list[str],
+    storage: str | None,
+) -> None:  # fmt: skip
+    trials = dict.fromkeys(("finished", "complete", "pruned", "failed"), 0)
+    held = {"study": "s", "trials": trials, "seconds": {"wall": 7.0}, "best": None, "base": None, "note": "none",
+            "machine": {"peak_memory_mb": 5.0}, "files": {"log": "study.log"}}  # fmt: skip
+    called("distune.tuning.tune.tune", TuneResult("s", FOLDER, reason, held, failure=failure))
+    refreshed = called("distune.reporting.report.refresh_report", [Path("report.md")])
+    of_storage = [] if storage is None else ["--storage", storage]
+    ended = CliRunner().invoke(app, [*command, *of_storage])
+    assert ended.exit_code == code, ended.output
+    assert refreshed == [("s" if storage else FOLDER, FOLDER, {"storage": storage})]
+    assert [token for token in said if token not in ended.output] == []
+    assert "           study.log\n           report.md\n" in ended.output
+    is_of_data = failure == Failure("data", "gone")
+    assert ("resumes it" in ended.output) is (reason in STOPPED or is_of_data)
+    assert ("stopped: trials fail" in ended.output) is (failure is not None)
 
 
 @pytest.mark.slow
