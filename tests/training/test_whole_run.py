@@ -336,11 +336,15 @@ class Given:
     """What `fit` was called with, in place of a training."""
 
     stopped: bool
+    tells: bool = False
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
 
     def __call__(self, *arguments: Any, **options: Any) -> Fitted:
         self.calls.append((arguments, options))
-        return Fitted([EpochRecord("student", 1, 0, 0, 0, 0.5, {}, 0, 0)], self.stopped)
+        record = EpochRecord("student", 1, 0, 0, 0, 0.5, {}, 0, 0)
+        if self.tells:
+            options["callback"].on_epoch_end(record)
+        return Fitted([record], self.stopped)
 
 
 @pytest.mark.parametrize("stopped", [True, False])
@@ -370,16 +374,16 @@ def test_what_a_student_is_trained_with(
     assert (tmp_path / "student.safetensors").exists() is not stopped
 
 
-@pytest.mark.parametrize("stopped", [True, False])
+@pytest.mark.parametrize(("stopped", "tells"), [(True, False), (False, False), (False, True)])
 def test_what_a_teacher_is_trained_with(
-    tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
+    tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool, tells: bool
 ) -> None:
     """On the labelled rows and their labels alone; one that was stopped is not kept."""
     config = tiny_config(
         distillation__loss="vanilla", distillation__alpha=0.1, training__class_weights="balanced",
         data__image_size=32, data__missing="allow", student__lr=7e-3, teacher__lr=1e-3,
     )  # fmt: skip
-    table, given = partly_labelled(config, tmp_path).table, Given(stopped)
+    table, given = partly_labelled(config, tmp_path).table, Given(stopped, tells)
     store = Store(tmp_path / "cache")
     stage = TeacherStage(
         config, table, "data", InputSteps(table, config.data, store, CPU, config.seed), store, CPU
@@ -395,7 +399,10 @@ def test_what_a_teacher_is_trained_with(
     else:
         found = stage.trained(notes, path)
         assert not path.exists() and [record.epoch for record in found.history] == [1]
-        assert notes.replays == [("teacher", 1)], "nobody was told of it while it was trained"
+        assert notes.replays == ([] if tells else [("teacher", 1)]), (
+            "which was told while it was trained, if it was"
+        )
+        assert len(notes.epochs) == 1
         dev = predict(found.model(), stage.steps.for_model(found.model(), config.teacher, stage.model_seed),
                       table.rows("dev"), CPU)  # fmt: skip
         for ours, theirs in zip(found.dev_probabilities, dev, strict=True):
