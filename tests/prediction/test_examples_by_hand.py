@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from distune.config import Config, DataConfig, save_config
+from distune.config import Config, DataConfig, parse_config, save_config
+from distune.data import read_table
+from distune.data.fingerprint import table_fingerprint
 from distune.data.pixels.images import decode
 from distune.data.pixels.intensity import PixelRules
 from distune.data.readers.image_files import ImageFiles
@@ -51,6 +53,7 @@ from distune.prediction.load import is_run
 from distune.prediction.novelty import Seen, check_novelty, seen_before
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import Columns, columns_of, frame_position, is_missing, positions
+from distune.training.files.run_folder import write_results
 from distune.training.scoring.temperature_scaling import calibrated
 from tests.stand_ins import refusing_as
 
@@ -508,6 +511,10 @@ def test_examples_that_were_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(DataError, match=r"1 of 4 texts .* such as w;"):
         check_novelty(PREDICTOR, "new", examples)
     assert check_novelty(SEEING, "new", examples[:1]) is True
+    monkeypatch.setattr(novelty, "seen_by", lambda predictor: replace(seen, is_as_it_was=False))
+    assert check_novelty(SEEING, "new", examples[:1]) is None, "another data set lies in its place"
+    with pytest.raises(DataError):
+        check_novelty(SEEING, "new", examples)
     monkeypatch.setattr(novelty, "seen_by", lambda predictor: None)
     assert check_novelty(SEEING, "new", examples) is None
 
@@ -563,6 +570,19 @@ def test_data_that_cannot_be_read_any_more_are_compared_with_nothing(
             novelty.seen_by(predictor)
     else:
         assert novelty.seen_by(predictor) is None
+
+
+def test_a_data_set_in_the_place_of_the_run_s_own_is_known_by_its_fingerprint(
+    demo_root: Path, tmp_path: Path
+) -> None:
+    config = parse_config({"seed": 1, "data": {"reader": "medpix", "root": str(demo_root)}})
+    save_config(config, tmp_path / "config.yaml")
+    predictor = Predictor(ByLength(), {"kind": 1.0}, source=str(tmp_path))
+    own = table_fingerprint(read_table(config.data, 1, check_images=False))
+    for recorded, is_own in ((None, True), (own, True), ("another", False)):
+        write_results(tmp_path, {"data_fingerprint": recorded})
+        seen = novelty.seen_by(predictor)
+        assert seen is not None and seen.is_as_it_was is is_own and len(seen.images) > 1
 
 
 def test_an_evaluation_is_recorded_beside_its_run_and_refused_before_the_work(tmp_path: Path) -> None:

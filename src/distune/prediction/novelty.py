@@ -13,13 +13,14 @@ import numpy as np
 
 from distune.config import load_config
 from distune.data import read_table
-from distune.data.fingerprint import DIGEST_BYTES, image_fingerprint, image_fingerprints
+from distune.data.fingerprint import DIGEST_BYTES, image_fingerprint, image_fingerprints, table_fingerprint
 from distune.data.pixels.images import DECODING, from_array, read_pixels
 from distune.data.pixels.intensity import PixelRules
 from distune.errors import DataError, UserError, is_of_the_machine
 from distune.prediction.example_pixels import array_of, is_picture
 from distune.prediction.examples import Example
 from distune.prediction.predictor import Predictor
+from distune.training.files.run_folder import read_results
 from distune.utils.threads import threaded
 
 LEAST_WORDS = 5
@@ -36,12 +37,14 @@ class Seen:
         texts: its texts.
         rules: how its image files become pixels, which the digests hold too.
         files: its image files, which are decoded where a picture in memory is to be compared with them.
+        is_as_it_was: it is the data set of the training; another one may lie in its place now.
     """
 
     images: frozenset[str]
     texts: frozenset[str]
     rules: PixelRules
     files: tuple[str, ...] = ()
+    is_as_it_was: bool = True
 
 
 def seen_by(predictor: Predictor) -> Seen | None:
@@ -53,7 +56,10 @@ def seen_by(predictor: Predictor) -> Seen | None:
     try:
         table = read_table(config.data, config.seed, check_images=False)
         files = tuple(dict.fromkeys(filter(None, table.images)))
-        return Seen(frozenset(image_fingerprints(table)), frozenset(table.texts), table.rules, files)
+        digests = image_fingerprints(table)
+        recorded = (read_results(Path(predictor.source)) or {}).get("data_fingerprint")
+        is_as_it_was = recorded in (None, table_fingerprint(table, digests))
+        return Seen(frozenset(digests), frozenset(table.texts), table.rules, files, is_as_it_was)
     except (UserError, OSError) as error:  # it was moved or changed
         if is_of_the_machine(error):
             raise
@@ -116,7 +122,7 @@ def check_novelty(predictor: Predictor, name: str, examples: Sequence[Example]) 
     """Checks that no example was in the data set of the student's run.
 
     Returns:
-        True where none was; None where that data set is not there to compare with.
+        True where none was; None where that data set is not there, as it was, to compare with.
 
     Raises:
         DataError: some were; it says how many and names the first ones.
@@ -136,4 +142,4 @@ def check_novelty(predictor: Predictor, name: str, examples: Sequence[Example]) 
                 f"on, such as {shown}; external data are others: leave these out"
             ],
         )
-    return True
+    return True if seen.is_as_it_was else None

@@ -78,11 +78,12 @@ def write_mistakes(
     is_earlier = partial(html.is_page, title=f"{TITLE} {name} on {split}" if out else TITLE)
     what = f"mistakes_{split}.html of this run"
     check_output(page, is_earlier, what, suffix=".html", inputs=[run], overwrite=overwrite)
-    if any(mistake.image for task in found for mistake in task.most_confident):
-        for line in other_data(run, config):
-            _log.warning("%s", line)
+    has_images = any(mistake.image for task in found for mistake in task.most_confident)
+    remarks = other_data(run, config) if has_images else []
+    for line in remarks:
+        _log.warning("%s", line)
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(page, mistakes_page(name, split, config, found))
+    write_text(page, mistakes_page(name, split, config, found, remarks))
     return page
 
 
@@ -100,7 +101,9 @@ def other_data(run: Path, config: Config) -> list[str]:
     ]
 
 
-def mistakes_page(name: str, split: str, config: Config, found: Sequence[TaskMistakes]) -> str:
+def mistakes_page(
+    name: str, split: str, config: Config, found: Sequence[TaskMistakes], remarks: Sequence[str] = ()
+) -> str:
     """The page; every name and text in it is escaped, and it asks for nothing from anywhere.
 
     Args:
@@ -108,6 +111,7 @@ def mistakes_page(name: str, split: str, config: Config, found: Sequence[TaskMis
         split: whose examples are shown.
         config: of the run; it says what the student reads and where the images are.
         found: the mistakes by task.
+        remarks: what the reader should know of the data first.
     """
     reads = config.student.modalities
     shown = {task.task: [_shown(mistake, config) for mistake in task.most_confident] for task in found}
@@ -121,6 +125,7 @@ def mistakes_page(name: str, split: str, config: Config, found: Sequence[TaskMis
         shown=shown,
         lacks_pictures=not has_pictures and any(shown.values()),
         root=str(config.data.root),
+        remarks=remarks,
     )
 
 
