@@ -68,6 +68,23 @@ def test_a_forecast_is_for_as_many_cases_as_are_asked_or_as_the_split_has(
     assert split_numbers(replace(answers, by_split={}), split) is None
 
 
+def test_where_one_case_decides_the_score_nothing_is_said_of_its_errors() -> None:
+    common = contender(replace(YES, score="auroc"))
+    assert split_numbers(common, "test")["forecast"] is not None  # type: ignore[index]
+    rare = {
+        split: tuple(replace(one, labels=(np.arange(len(one.ids)) == 0).astype(int)[:, None]) for one in each)
+        for split, each in common.by_split.items()
+    }
+    answers = replace(common, by_split=rare)
+    found, score = split_numbers(answers, "test"), answers.score("test")
+    assert found is not None and found["forecast"] is found["score"]["low"] is None
+    assert _change(score, score) | {"seeds": 3} == {
+        "mean": 0.0, "low": None, "high": None, "seeds": 3, "cases": len(score.without)
+    }  # fmt: skip
+    made, left_out = comparisons([Pair("tuning_gain", "x", "x")], {"x": answers}, "test")
+    assert made == [] and "single case" in left_out[0]["reason"]
+
+
 def test_nothing_is_forecast_of_a_single_case_for_none_and_where_all_is_possible() -> None:
     values, table = np.array([0.5]), np.array([[1.0], [0.0], [1.0], [0.0]])
     assert forecast(values, table[:1], 10) is forecast(values, table, 0) is None

@@ -128,6 +128,10 @@ def comparisons(
         if len(set(evaluated.groups)) < 2:
             left_out.append({**asdict(pair), "reason": f"{split} holds a single case"})
             continue
+        if answers[pair.first].score(split).rests_on_one_case:
+            why = f"a class of {split}, or all others, are in a single case, which decides the score"
+            left_out.append({**asdict(pair), "reason": why})
+            continue
         for name in (pair.first, pair.second):
             if name not in scored:
                 scored[name] = answers[name].scored(split)

@@ -51,7 +51,11 @@ def split_numbers(
     on_dev = {each.task.name: each for each in task_answers(answers.by_split["dev"])}
     score = overall(by_task)
     like = answers.by_split["dev" if split == OUT_OF_FOLD else split][0]
-    expected = forecast(score.values, score.pseudovalues, new_cases or len(set(like.groups)), score.lowest)
+    expected = None
+    if not score.rests_on_one_case:
+        expected = forecast(
+            score.values, score.pseudovalues, new_cases or len(set(like.groups)), score.lowest
+        )
     return {
         "score": asdict(score.interval()),
         "over_seeds": interval(score.values, score.lowest),
@@ -196,10 +200,11 @@ def _change(changed: CaseScores, full: CaseScores) -> dict[str, Any]:
     table = changed.pseudovalues - full.pseudovalues
     mean, errors = float(changed.values.mean() - full.values.mean()), errors_of([table])
     half, widest = errors.half_width(len(table)), 1.0 - full.lowest
+    has_ends = not (changed.rests_on_one_case or full.rests_on_one_case)
     return {
         "mean": mean,
-        "low": max(-widest, mean - half),
-        "high": min(widest, mean + half),
+        "low": max(-widest, mean - half) if has_ends else None,
+        "high": min(widest, mean + half) if has_ends else None,
         "seeds": len(changed.values),
         "cases": len(table),
     }
