@@ -92,7 +92,7 @@ def test_a_file_is_there_regular_and_of_a_sensible_size(
     assert load_yaml(file) is None
     for content, said in (
         (b"#" * 1_001, "larger than 1,000 bytes"),
-        (b"a: \xff", "cannot be read"),
+        (b"a: \xff", "UTF-8"),
     ):
         file.write_bytes(content)
         with pytest.raises(YamlFileError, match=said):
