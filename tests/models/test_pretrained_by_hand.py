@@ -450,7 +450,9 @@ def test_a_model_whose_layers_are_not_known_is_taken_as_one_piece() -> None:
     model = whole_model(config, origin)
     ids, mask = torch.tensor([[5, 6, 0]]), torch.tensor([[True, True, False]])
     expected = model.model(ids, attention_mask=mask.long()).last_hidden_state
-    assert not model.model.training and torch.equal(model(ids, mask), expected) and expected.shape == (1, 3, 8)
+    assert (
+        not model.model.training and torch.equal(model(ids, mask), expected) and expected.shape == (1, 3, 8)
+    )
     assert not torch.equal(model(ids), expected), "padding is read without its mask"
     for changed in ({"layers": 1}, {"layers": (1,)}, {"freeze": 1}):
         with pytest.raises(UserError, match="freeze: none or all"):

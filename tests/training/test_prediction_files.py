@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,11 @@ def test_every_kind_of_task_is_read_back_as_it_was_written(tmp_path: Path) -> No
     )  # fmt: skip
     answers = [np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.7, 0.4, 0.51], [0.1, 0.2, 0.3]])]
     write_predictions(tmp_path, "dev", table, table.rows("dev"), answers)
+    turned = replace(table, tasks=tasks[::-1], labels=labels[:, [1, 2, 3, 0]])
+    write_predictions(tmp_path, "test", turned, table.rows("dev"), answers[::-1])
+    last = read_split_predictions(tmp_path, "test", tasks[::-1])
+    assert last is not None and last.labels.tolist() == turned.labels[[0, 2]].tolist()
+    assert [rows.tolist() for rows in last.probabilities] == [rows.tolist() for rows in answers[::-1]]
     found = read_split_predictions(tmp_path, "dev", tasks)
     assert found is not None and (found.ids, found.groups, found.tasks) == (("x", "z"), ("p", "q"), tasks)
     assert found.labels.tolist() == labels[[0, 2]].tolist()
