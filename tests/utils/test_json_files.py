@@ -12,6 +12,7 @@ SOUND: list[Any] = [
     None,
     {"a": {"b": [1, 2.5, "é", "😀"]}, "c": {"b": 1}},
     json.loads("[" * DEEPEST + "]" * DEEPEST),
+    [json.loads("[" * (DEEPEST - 1) + "]" * (DEEPEST - 1)), [], {}],
     [{"brackets in a text": "[{" * 500}] * 3,
 ]
 DAMAGED = {

@@ -152,6 +152,14 @@ def test_an_empty_folder_that_cannot_be_replaced_is_nobody_elses_work(
     assert [path.name for path in tmp_path.rglob("*")] == ["new"]
 
 
+def test_a_link_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for target in ("empty", "nothing"):
+        (tmp_path / f"to {target}").symlink_to(tmp_path / target)
+        with pytest.raises(DataError, match="is a link"), new_folder(tmp_path / f"to {target}"):
+            raise AssertionError("it could never be given its name")
+
+
 def test_no_writer_takes_the_place_of_a_pipe_or_a_device(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "null").symlink_to(os.devnull)
@@ -207,3 +215,15 @@ def test_a_folder_that_takes_no_file_is_known_before_the_work(
     with pytest.raises(UserError, match="nothing can be written into"):
         check(tmp_path / "new" / "file")
     assert asked == [tmp_path], "the folder that is there already"
+
+
+def test_a_file_among_those_that_are_read_is_known_by_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "own.html").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    for folder, out in ((Path("run"), tmp_path / "run/own.html"), (tmp_path / "link", Path("run/own.html"))):
+        with pytest.raises(UserError, match="among the files"):
+            check_output(out, lambda start: False, "page", inputs=[folder], overwrite=True)

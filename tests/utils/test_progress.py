@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -106,3 +107,17 @@ def test_the_listener_of_an_outer_block_is_heard_again() -> None:
         report_progress("b", 1, 1)
     report_progress("c", 1, 1)
     assert heard == ["inner a", "outer b"]
+
+
+def test_as_many_threads_work_as_are_asked_for() -> None:
+    running: list[int] = []
+    most: list[int] = []
+
+    def work(item: int) -> int:
+        running.append(item)
+        most.append(len(running))
+        time.sleep(0.002)
+        running.remove(item)
+        return item
+
+    assert list(threaded(work, range(6), 1)) == list(range(6)) and max(most) == 1

@@ -49,6 +49,18 @@ def test_the_checksum_of_a_record_is_the_one_that_it_always_had(tmp_path: Path) 
     assert (held["files"], held["checksum"]) == ({"page.csv": f"{zlib.crc32(b'page'):08x}"}, "54524a09")
 
 
+def test_a_record_of_no_files_names_none(tmp_path: Path) -> None:
+    write_sealed(tmp_path / "record.json", {"a": 1})
+    assert list(json.loads((tmp_path / "record.json").read_text())) == ["a", "checksum"]
+
+
+def test_a_line_is_on_the_disk_when_it_was_appended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda number: synced.append(len((tmp_path / "log.jsonl").read_bytes())))
+    append_line(tmp_path / "log.jsonl", {"a": 1})
+    assert synced == [len(b'{"a": 1}\n')]
+
+
 def test_lines_are_appended_whole_and_a_cut_one_is_ended_first(tmp_path: Path) -> None:
     file = tmp_path / "log.jsonl"
     append_line(file, {"a": 1})

@@ -42,6 +42,7 @@ def test_every_message_asks_whether_it_is_one() -> None:
 def test_near_misses_are_found_whatever_their_case() -> None:
     known = ("Learning_Rate", "epochs", "epoch_size", "dropout")
     assert nearest("learning_rat", known) == ["Learning_Rate"] and nearest("EPOCH", known) == ["epochs"]
+    assert nearest("alpha", ["ALPHA", "beta"]) == ["ALPHA"]
     assert nearest("epoch", known, n=2) == ["epochs", "epoch_size"] and nearest("xyz", known) == []
     assert nearest_hint("DROPOUTS", known) == "; did you mean 'dropout'?" and nearest_hint("xyz", known) == ""
 

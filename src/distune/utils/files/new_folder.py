@@ -30,8 +30,8 @@ def new_folder(root: Path) -> Iterator[Path]:
         DataError: the name is taken, before or after the block, or cannot be written.
     """
     root = root.absolute()
-    if root.is_symlink() and not root.exists():
-        raise DataError(root, ["is a link to nothing; choose another folder"])
+    if root.is_symlink():  # which no folder can take the place of
+        raise DataError(root, ["is a link; name the folder that it leads to, or another one"])
     if root.exists() and not (root.is_dir() and all(path.name in OF_THE_DESKTOP for path in root.iterdir())):
         raise DataError(root, ["there is something else already; choose another folder"])
     temporary = root.parent / f".{root.name}.{uuid.uuid4().hex}"
