@@ -26,7 +26,7 @@ from distune.config import SearchParameter
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
 from distune.tuning.dashboard import copy_study, for_this_machine, open_dashboard
-from distune.tuning.fork_study import FORKED_BY, fork, open_old
+from distune.tuning.fork_study import FORKED_BY, fork, study_to_copy
 from distune.tuning.status import read_status, status_of
 from distune.tuning.study import names
 from distune.tuning.study.names import check_before_opening
@@ -129,8 +129,12 @@ def test_another_programs_study_is_neither_worked_on_nor_replaced(tmp_path, attr
         with pytest.raises(UserError, match="new"):
             work()
     assert [trial.value for trial in theirs.trials] == [0.9] and theirs.user_attrs == attributes
-    with pytest.raises(UserError, match="distune tune"):
-        open_old(storage, "new")
+    for url, name in ((f"sqlite:///{tmp_path}/new.db", "new"), (f"sqlite:///{tmp_path}/none.db", "none")):
+        with (
+            pytest.raises(UserError, match=f"^fork: there is no study {name}"),
+            study_to_copy(url, name),
+        ):
+            pass
 
 
 def test_a_fork_takes_no_other_studys_place(tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import optuna
@@ -28,6 +30,7 @@ from distune.tuning.study.open_study import (
     load,
     write_settings,
 )
+from distune.tuning.study.read_only import NoStudiesError, reading
 from distune.tuning.study.settings import StudySettings, comparable
 from distune.tuning.summary import config_of_trial
 
@@ -99,18 +102,25 @@ def check_is_fork(study: Study, old: Study) -> None:
         )
 
 
-def open_old(storage: BaseStorage, name: str) -> Study:
-    """The study to copy from.
+@contextmanager
+def study_to_copy(url: str, name: str) -> Iterator[Study]:
+    """The study to copy from, to be read only.
 
     Raises:
         UserError: there is none of that name.
     """
-    study = load(storage, name)
-    if study is None or not is_made_by_tune(study):
-        raise UserError(
-            f"fork: there is no study {name} of distune tune; name the one to copy from with --study-name"
-        )
-    return study
+    missing = (
+        f"fork: there is no study {name} of distune tune; --study-name names it, and --fork names its copy"
+    )
+    with ExitStack() as opened:
+        try:
+            storage = opened.enter_context(reading(url))
+        except NoStudiesError as error:
+            raise UserError(f"{missing} ({error})") from None
+        study = load(storage, name)
+        if study is None or not is_made_by_tune(study):
+            raise UserError(missing)
+        yield study
 
 
 def _check_nobody_makes(draft: Study) -> None:

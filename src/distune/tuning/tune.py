@@ -18,7 +18,7 @@ from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.executors.make import check_executor
-from distune.tuning.fork_study import check_is_fork, fork, open_old
+from distune.tuning.fork_study import check_is_fork, fork, study_to_copy
 from distune.tuning.request import TrialFunctions, TuneRequest, TuneResult
 from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner_of_folds
 from distune.tuning.search.samplers import check_sampler
@@ -41,7 +41,6 @@ from distune.tuning.staged import (
 from distune.tuning.study.hub_commits import with_study_commits
 from distune.tuning.study.names import check_before_opening, commits_so_far, study_to_continue
 from distune.tuning.study.open_study import check_resumable, check_study_name, new_name, open_study
-from distune.tuning.study.read_only import reading
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
 from distune.tuning.study.storage import default_url, opened
 from distune.tuning.study.storage_retry import OPENING_LIMIT, StorageRetry
@@ -167,8 +166,7 @@ def _check_study(request: TuneRequest, folder: Path, url: str, name: str, settin
         return check_before_opening(
             folder, url, name, lambda study: check_resumable(study, settings), is_own_file=is_own_file
         )
-    with reading(asked.storage or default_url(request.logs, asked.name)) as storage:
-        old = open_old(storage, asked.name)
+    with study_to_copy(asked.storage or default_url(request.logs, asked.name), asked.name) as old:
 
         def check(study: Study) -> None:
             check_is_fork(study, old)
@@ -245,9 +243,7 @@ def _open(
     """Opens the study; a sampler or pruner that the request leaves open is the study's own."""
     asked = request.asked
     if request.fork and asked.name:
-        old_url = asked.storage or default_url(request.logs, asked.name)
-        with reading(old_url) as old_storage:
-            old = open_old(old_storage, asked.name)
+        with study_to_copy(asked.storage or default_url(request.logs, asked.name), asked.name) as old:
             commits = old.user_attrs.get(COMMITS, {})
             retrying(lambda: fork(old, storage, name, replace(settings, commits=commits)))
     study = retrying(lambda: open_study(storage, name, settings))
