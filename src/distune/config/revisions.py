@@ -10,17 +10,17 @@ from distune.config.files import as_dict, parse_config, with_values
 from distune.config.model import EncoderConfig
 
 Place = tuple[Literal["teacher", "student"], Literal["vision", "text"]]
+PLACES: tuple[Place, ...] = (
+    ("teacher", "vision"), ("teacher", "text"), ("student", "vision"), ("student", "text")
+)  # fmt: skip
 
 
 def encoders_of(config: Config) -> Iterator[tuple[Place, EncoderConfig]]:
     """The encoders that a config's models have, each with its section and field."""
-    places: tuple[tuple[Place, EncoderConfig], ...] = (
-        (("teacher", "vision"), config.teacher.vision),
-        (("teacher", "text"), config.teacher.text),
-        (("student", "vision"), config.student.vision),
-        (("student", "text"), config.student.text),
-    )
-    yield from ((place, encoder) for place, encoder in places if not encoder.is_absent)
+    for role, kind in PLACES:
+        encoder = getattr(getattr(config, role), kind)
+        if not encoder.is_absent:
+            yield (role, kind), encoder
 
 
 def model_key(encoder: EncoderConfig) -> str:

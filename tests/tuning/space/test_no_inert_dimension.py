@@ -13,7 +13,7 @@ from distune.distillation import LOSSES
 from distune.errors import UserError
 from distune.models.fusion import FUSIONS
 from distune.tuning.coordinator.proposals import suggest
-from distune.tuning.space.build import build_space
+from distune.tuning.space.build import build_space, left_out
 from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group
 from distune.tuning.space.space import DEFAULT_SPACE
 
@@ -104,6 +104,22 @@ def test_a_model_of_one_modality_has_no_fusion_to_search(role, part):
     assert not [name for name in space.parameters if name.startswith(f"{role}_fusion")]
     assert f"{role}_dropout" in space.parameters and f"{other}_fusion_dim" not in space.ignored
     assert any(name.startswith(f"{other}_fusion") for name in space.parameters)
+
+
+def test_views_without_augmentation_and_dropped_modalities_of_a_model_of_one_are_not_searched():
+    search = {
+        "views": {"type": "int", "low": 1, "high": 4, "key": "data.views"},
+        "left_out": {"type": "float", "low": 0.0, "high": 0.5, "key": "student.modality_dropout"},
+    }
+    for values, kept in (
+        ({"data__augment": "light"}, {"views", "left_out"}),
+        ({}, {"left_out"}),
+        ({"data__augment": "light", "student__text": "none"}, {"views"}),
+    ):
+        base = base_config(search_space=search, data__missing="allow", **values)
+        space = build_space(base, ignored=fields_without_effect(base))
+        assert set(search) & set(space.parameters) == kept
+        assert bool(left_out(space, base)) is (len(kept) < 2)
 
 
 def test_whether_there_is_a_text_encoder_can_be_searched():

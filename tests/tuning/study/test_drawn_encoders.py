@@ -35,6 +35,14 @@ def test_a_revision_belongs_to_the_model_that_it_was_given_with() -> None:
     ]
 
 
+@pytest.mark.parametrize("base", ["none", "deit-tiny"])
+def test_none_is_no_encoder_to_fetch_and_what_can_be_drawn_in_its_place_is(base: str) -> None:
+    choice = {"type": "categorical", "choices": ["none", "deit-tiny", "deit-small"]}
+    asked = question(student__vision=base, student__text="tiny-text", search_space={"student_vision": choice})
+    drawn = [each.name for place, each in drawn_encoders(asked) if place == ("student", "vision")]
+    assert sorted(drawn) == ["deit-small", "deit-tiny"]
+
+
 class Hub:
     """Gives each model the commit that it has just now, and notes what was looked at."""
 

@@ -50,7 +50,7 @@ def _text(name: str) -> dict[str, SearchParameter]:
 
 
 def fields_without_effect(base: Config) -> Mapping[str, Mapping[str, frozenset[str]]]:
-    """What each fusion module, each loss and a missing encoder ignores; imports torch.
+    """What each fusion module, each loss, a missing encoder and no augmentation ignore; imports torch.
 
     The modules themselves declare it. Where the loss asks no teacher, none is trained, unless the student starts from
     the teacher's layers. A model without an encoder has no fusion, and nothing of that encoder.
@@ -65,6 +65,7 @@ def fields_without_effect(base: Config) -> Mapping[str, Mapping[str, frozenset[s
         "teacher.fusion": fusions,
         "student.fusion": fusions,
         "distillation.loss": losses,
+        "data.augment": {"none": frozenset({"data.views"})},
         **_absent("teacher"),
         **_absent("student"),
     }
@@ -72,6 +73,7 @@ def fields_without_effect(base: Config) -> Mapping[str, Mapping[str, frozenset[s
 
 def _absent(role: str) -> dict[str, dict[str, frozenset[str]]]:
     fusion = {f"{role}.{name}" for name in ModelConfig.model_fields if name.startswith("fusion")}
+    fusion.add(f"{role}.modality_dropout")  # a model of one has none to drop
     return {
         f"{role}.{part}.name": {
             NO_ENCODER: frozenset(

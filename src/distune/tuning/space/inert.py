@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from distune.config import Config, value_at
 from distune.tuning.space.space import Space
 
-_AUGMENT = "data.augment"
 _NOT_SAID = ("fusion_tokens", "fusion_dim")
 """A fusion that ignores the first is pooled anyhow, as the value says that is not the default; the second is the width
 of a model without fusion, too, and only not searched."""
@@ -37,5 +36,3 @@ def _ignored(space: Space, base: Config) -> Iterator[tuple[str, str]]:
         for name in sorted(frozenset.intersection(*fields)):
             if name != "teacher" and not name.endswith(_NOT_SAID):
                 yield name if "." in name else f"{section}.{name}", choice
-    if space.values_at(_AUGMENT, base) == ["none"]:
-        yield "data.views", _AUGMENT

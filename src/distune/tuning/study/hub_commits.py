@@ -9,7 +9,8 @@ from itertools import product
 from optuna.study import Study
 
 from distune.config import EncoderConfig
-from distune.config.revisions import Place, encoders_of, model_key
+from distune.config.model import NO_ENCODER
+from distune.config.revisions import PLACES, Place, model_key
 from distune.tuning.study.settings import COMMITS, StudySettings
 from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.study.transactions import claim_of_study
@@ -64,12 +65,15 @@ def with_study_commits(
 def drawn_encoders(settings: StudySettings) -> Iterator[tuple[Place, EncoderConfig]]:
     """Every encoder that the base config has or a trial can draw, with its section and field, each once."""
     base, space = settings.base, settings.space
-    for (role, kind), encoder in encoders_of(base):
+    for role, kind in PLACES:
+        encoder = getattr(getattr(base, role), kind)
         if not space.is_section_used(role, base):
             continue
         fields = ("name", "pretrained", "revision")
         values = (space.values_at(f"{role}.{kind}.{field}", base) for field in fields)
         for name, pretrained, revision in product(*values):
+            if name == NO_ENCODER:
+                continue
             if name == encoder.name:
                 own = {"pretrained": pretrained, "revision": revision}
                 yield (role, kind), encoder.model_copy(update=own)
