@@ -257,7 +257,8 @@ def test_what_cannot_be_used_of_a_table_is_named_by_its_row(tmp_path: Path) -> N
         assert part in said
     for text, token in (
         ("value,value\n1,2\n", "stand twice"), ("value,params_x\n1\n", "row 2 has fewer cells"),
-        ("value\n1,2\n", "row 2 has more cells"), ("value\n", "no table of trials"), ("a\n1\n", "no table of trials"),
+        ("value\n1,2\n", "row 2 has more cells"), ("value\n", "no table of trials"),
+        ("values_0,values_1,params_x\n1,2,3\n", "several objectives"), ("a\n1\n", "no table of trials"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=token):
             table(tmp_path, text)

@@ -16,7 +16,7 @@ from distune.analysis.records import attributes
 from distune.analysis.records.study_record import STATES, Direction, State, StudyRecord, TrialRecord
 from distune.errors import UserError
 from distune.utils.files.paths import read_file
-from distune.utils.text import counted
+from distune.utils.text import counted, listed
 
 PARAMETER = "params_"
 ATTRIBUTE = "user_attrs_"
@@ -46,6 +46,11 @@ def from_csv(path: Path | str, direction: Direction = "maximize") -> StudyRecord
         raise UserError(
             f"{path}: no table of trials: it needs rows, and a column value or params_*; "
             f"found {counted(len(rows), 'row')} and the columns {', '.join(header) or '(none)'}"
+        )
+    several = [column for column in header if column.startswith("values_")]
+    if several and "value" not in header:  # one column an objective, as Optuna writes them
+        raise UserError(
+            f"{path}: trials of several objectives: {listed(several)}; rename the one that counts to value"
         )
     problems: list[str] = []
     params = {name: _typed([row[columns[name]] for row in rows]) for name in names}
