@@ -385,6 +385,13 @@ def test_the_base_config_comes_first_and_then_the_config_to_use() -> None:
     assert ["best of the search" in str(row[0]) for row in table.rows] == [False, False, True, False]
 
 
+def test_the_next_best_trials_are_counted() -> None:
+    assert [improvement._next_best(count) for count in (1, 2)] == [
+        "the next best trial",
+        "the 2 next best trials",
+    ]
+
+
 def test_base_and_best_of_a_search_side_by_side() -> None:
     def shown(base: Any, gain: Any, best: float = 0.75) -> str:
         found = Baseline(base, TrialRecord(1, "complete", best), gain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from distune.tuning.study.settings import (
     StudySettings,
     comparable,
     differing,
+    encoder_files,
     own_scores,
     plugin_sources,
 )
@@ -169,3 +171,16 @@ def test_a_config_of_an_older_version_has_the_defaults_of_what_is_new() -> None:
 )  # fmt: skip
 def test_which_keys_say_where_a_study_runs(key: str, is_neutral: bool) -> None:
     assert module._is_neutral(key) is is_neutral
+
+
+def test_folders_of_encoders_are_told_from_models_and_other_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, holds in (("tiny-text", "config.json"), ("own", "config.json"), ("empty", "other.txt")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / holds).write_text("{}")
+    base = base_config(student__text="tiny-text", teacher__text="own")
+    choice = SearchParameter(type="categorical", choices=("own", "empty"), key="student.text.name")
+    found = encoder_files(base, Space({"text": choice}))
+    assert list(found) == ["own"], "a model of that name is not the folder"
