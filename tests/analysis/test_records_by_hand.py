@@ -15,7 +15,7 @@ from distune.analysis.parameters.ranges import as_entries
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records import attributes
 from distune.analysis.records.from_csv import from_csv
-from distune.analysis.records.from_optuna import from_optuna
+from distune.analysis.records.from_optuna import _trial, from_optuna
 from distune.analysis.records.study_record import Session, StudyRecord, TrialRecord
 from distune.errors import UserError
 from tests.analysis.written_records import complete, study_of
@@ -307,6 +307,13 @@ def test_a_pruned_trial_has_no_score_and_a_range_is_the_first_that_was_searched(
     found = from_optuna(study)
     assert [trial.value for trial in found.trials] == [0.5, None] and found.space["x"].high == 1.0
     assert list(found.trials[1].intermediate.items()) == [(1, 0.75), (2, 0.25)]
+    frozen = study.get_trials()[0]
+    frozen.user_attrs = {"fold_scores": [], "fixed_params": {"x": 9, "y": 1}}
+    for lasted, seconds in ((timedelta(), None), (timedelta(minutes=1), 60.0)):
+        frozen.datetime_start, frozen.datetime_complete = START, START + lasted
+        read = _trial(frozen, None)
+        assert (read.seconds, read.started, read.finished) == (seconds, START, START + lasted)
+        assert read.fold_scores is None and read.params == {"x": 0.5, "y": 1}, "what was drawn is what ran"
 
 
 @pytest.mark.parametrize(("recorded", "said"), [(True, True), (False, False), (None, False), ("yes", False)])
