@@ -307,6 +307,11 @@ def test_a_pruned_trial_has_no_score_and_a_range_is_the_first_that_was_searched(
     found = from_optuna(study)
     assert [trial.value for trial in found.trials] == [0.5, None] and found.space["x"].high == 1.0
     assert list(found.trials[1].intermediate.items()) == [(1, 0.75), (2, 0.25)]
+    for said, is_base in ((True, True), (False, False), ("yes", False)):
+        frozen = study.get_trials()[0]
+        frozen.user_attrs = {"peak_memory_mb": 5.0, "peak_device_mb": 7.0, "baseline": said}
+        read = _trial(frozen, None)
+        assert (read.memory_mb, read.device_memory_mb, read.baseline) == (5.0, 7.0, is_base)
     frozen = study.get_trials()[0]
     frozen.user_attrs = {"fold_scores": [], "fixed_params": {"x": 9, "y": 1}}
     for lasted, seconds in ((timedelta(), None), (timedelta(minutes=1), 60.0)):
