@@ -134,6 +134,17 @@ def test_a_column_that_is_there_twice_is_refused(wound: Path) -> None:
     )
 
 
+def test_a_class_that_is_known_already_need_not_be_in_train(wound: Path) -> None:
+    """As in data that a student is evaluated on, where it does not matter which split holds a class."""
+    dev = rows_of(wound / "metadata_dev.csv")
+    write_csv(wound / "metadata_dev.csv", [*dev, ["photos/3.png", "c", "x", ""]])
+    config = DataConfig(reader="wound", root=wound)
+    with pytest.raises(DataError, match="does not occur in train"):
+        read_table(config, 0, known={"type": ["d"]})
+    table = read_table(config, 0, known={"type": ["c", "d"]})
+    assert table.tasks[0].classes == ("a", "b", "c", "d") and table.labels[-1, 0] == 2
+
+
 def test_bad_rows_are_all_named_and_can_be_dropped(wound: Path, tmp_path: Path) -> None:
     write_png(tmp_path / "outside.png", 0)
     rows = rows_of(wound / "metadata_train.csv")

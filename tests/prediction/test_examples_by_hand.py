@@ -666,7 +666,8 @@ def test_a_folder_is_read_as_the_set_of_the_run_was(tmp_path: Path, monkeypatch:
         (TASK,),
     )
 
-    def reads(data: DataConfig, seed: int, *, check_images: bool) -> Table:
+    def reads(data: DataConfig, seed: int, *, check_images: bool, known: Any) -> Table:
+        assert known == predictor.classes
         read.append((data.root, data.fold, data.tables, data.reader, seed, check_images))
         return table
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -25,6 +25,7 @@ from distune.utils.threads import threaded
 _LEAVE_OUT = "fill it in, or leave such rows out"
 _NO_LABEL = f"{_LEAVE_OUT}; data.missing: allow takes a train row without one"
 NO_SETTINGS: Mapping[str, TaskConfig] = {}
+NOTHING_KNOWN: Mapping[str, Collection[str]] = {}
 
 
 def value_problems(
@@ -75,6 +76,7 @@ def label_problems(
     usable: Sequence[bool],
     task_names: Sequence[str],
     settings: Mapping[str, TaskConfig] = NO_SETTINGS,
+    known: Mapping[str, Collection[str]] = NOTHING_KNOWN,
 ) -> list[list[Fault]]:
     """Finds labels of dev and test that no usable train example has; they are never mapped to another class.
 
@@ -85,17 +87,18 @@ def label_problems(
         usable: whether an example counts: it has passed every other check, or that of another is what is wrong.
         task_names: the label columns.
         settings: the sections of tasks that are ordinal or multi-label.
+        known: by task, classes that train need not have.
     """
     kinds = [settings.get(name, PLAIN) for name in task_names]
-    known = [
+    there = [
         set(kind.order or kind.columns or ())
         or {
             part
             for example, good in zip(examples, usable, strict=True)
             if good and example.split == "train"
             for part in parts(example.labels[task], kind)
-        }
-        for task, kind in enumerate(kinds)
+        }.union(known.get(name, ()))
+        for task, (name, kind) in enumerate(zip(task_names, kinds, strict=True))
     ]
     return [
         [
@@ -105,7 +108,7 @@ def label_problems(
                 f"{label!r}{nearest_hint(label, classes)}",
                 "leave such examples out, or join the class with another one (data.label_map)",
             )
-            for name, written, classes, kind in zip(task_names, example.labels, known, kinds, strict=True)
+            for name, written, classes, kind in zip(task_names, example.labels, there, kinds, strict=True)
             if example.split in ("dev", "test") or (kind.order and example.split == "train")
             for label in parts(written, kind)
             if label.strip() and label not in classes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import compress
 
@@ -16,6 +16,7 @@ from distune.data.labels import PLAIN, encoded_label, parts, task_of
 from distune.data.pixels.image_size import several_pictures
 from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.readers.checks import (
+    NOTHING_KNOWN,
     checked_images,
     label_problems,
     split_problems,
@@ -34,7 +35,13 @@ from distune.utils.files.paths import locale_hint
 from distune.utils.text import nearest_hint
 
 
-def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> Table:
+def read_table(
+    config: DataConfig,
+    seed: int,
+    *,
+    check_images: bool = True,
+    known: Mapping[str, Collection[str]] = NOTHING_KNOWN,
+) -> Table:
     """Reads a data set and checks every example.
 
     Args:
@@ -43,6 +50,7 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
         check_images: decode every image file; a caller whose process or parent has just checked the same
             set may leave it out. With `on_bad_example: drop` the images are always decoded, because the
             table would otherwise hold other examples.
+        known: by task, classes that a student knows already, which the train split need not hold.
 
     Returns:
         The usable examples in file order, the files of train, dev and test one after the other, also where
@@ -66,7 +74,7 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
         if READERS.source(config.reader):  # a plugin's
             raw = check_raw_table(raw, config)
     _check_tasks(config, raw)
-    usable, faults, spread = _checked(raw, config, check_images or config.on_bad_example == "drop")
+    usable, faults, spread = _checked(raw, config, check_images or config.on_bad_example == "drop", known)
     structure = raw.structure + spread + _subgroup_problems(config, raw)
     if not structure:
         # A split whose every example is at fault is no second problem, but for one who drops them.
@@ -75,7 +83,7 @@ def read_table(config: DataConfig, seed: int, *, check_images: bool = True) -> T
         structure = split_problems(left, raw.read, raw.task_names, config.tasks)
     if structure or (faults and config.on_bad_example == "stop"):
         raise DataError(root, [*structure, *by_cause(faults)], by_example(faults))
-    return _table(config, raw, usable, by_example(faults))
+    return _table(config, raw, usable, by_example(faults), known)
 
 
 def _check_tasks(config: DataConfig, raw: RawTable) -> None:
@@ -121,7 +129,7 @@ def pixel_rules(config: DataConfig) -> PixelRules:
 
 
 def _checked(
-    raw: RawTable, config: DataConfig, check_images: bool
+    raw: RawTable, config: DataConfig, check_images: bool, known: Mapping[str, Collection[str]]
 ) -> tuple[list[tuple[RawExample, str]], list[Faulty], list[str]]:
     """Returns the usable examples with their image files, what is wrong with each other one, and with all of them."""
     drops = config.on_bad_example == "drop"
@@ -149,7 +157,7 @@ def _checked(
     if "train" in raw.read and any(example.split == "train" for example in examples):
         # Where bad examples stop everything, a class that only they have is not a second problem.
         counted = good if drops else [True] * len(examples)
-        _append(faults, label_problems(examples, counted, raw.task_names, config.tasks))
+        _append(faults, label_problems(examples, counted, raw.task_names, config.tasks, known))
     rows = list(zip(examples, paths, faults, strict=True))
     usable = [(example, path) for example, path, own in rows if path is not None and not own]
     return (
@@ -207,6 +215,7 @@ def _table(
     raw: RawTable,
     usable: list[tuple[RawExample, str]],
     dropped: list[str],
+    known: Mapping[str, Collection[str]],
 ) -> Table:
     examples = [example for example, _ in usable]
     settings = [config.tasks.get(name, PLAIN) for name in raw.task_names]
@@ -214,7 +223,8 @@ def _table(
         task_of(
             name,
             own,
-            {part for e in examples if e.split == "train" for part in parts(e.labels[position], own)},
+            {part for e in examples if e.split == "train" for part in parts(e.labels[position], own)}
+            | set(known.get(name, ())),
         )
         for position, (name, own) in enumerate(zip(raw.task_names, settings, strict=True))
     )
