@@ -318,6 +318,17 @@ def test_the_system_says_why_sqlite_can_make_no_file(tmp_path):
     assert isinstance(_with_its_reason(about, tmp_path / "gone" / "a.db").orig, FileNotFoundError)
 
 
+def test_a_value_that_is_refused_is_not_tried_again():
+    time = Time()
+
+    def refuse():
+        raise StorageInternalError("no") from sqlalchemy.exc.DataError("insert", {}, Exception("too long"))
+
+    with pytest.raises(UserError, match="refuses a value: too long"):
+        StorageRetry(sleep=time.sleep, clock=time)(refuse)
+    assert time.pauses == []
+
+
 @pytest.mark.parametrize(("asked", "limit"), [(0, OUTAGE_LIMIT), (1, PARTING_SECONDS)])
 def test_the_time_that_attempts_take_counts(asked, limit):
     time = Time()
