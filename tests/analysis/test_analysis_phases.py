@@ -86,6 +86,8 @@ def test_the_pace_is_of_what_ran_here_and_not_of_what_a_fork_copied() -> None:
     own = TrialRecord(3, "complete", 0.5, seconds=30.0)
     alone, forked = phase(own), phase(*copied, own)
     assert parallelism_of(forked) == parallelism_of(alone) == 0.5
+    assert forked[0].cost.times["complete"] == alone[0].cost.times["complete"]
+    assert forked[0].cost.times["complete"].total == 30.0
     measured = pace(forked, (1, 1))
     assert not isinstance(measured, Unknown) and measured.per_trial == 60.0
     assert isinstance(pace(phase(*copied), (1, 1)), Unknown)

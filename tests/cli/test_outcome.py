@@ -22,6 +22,7 @@ from distune.cli.tune_output import print_outcome
 from distune.config import TaskConfig
 from distune.data.audit.findings import AuditReport, AuditSection, Finding
 from distune.data.table import Task
+from distune.errors import UserError
 from distune.training.callbacks import EpochRecord
 from distune.utils.text import LONGEST_MESSAGE
 
@@ -304,7 +305,13 @@ def test_one_answer_of_a_task_of_labels_names_those_above_one_half(
     tasks = (Task("signs", ("a", "b", "c"), "multi_label"), Task("kind", ("x", "y")))
     for labels, said in (([0.2, 0.4, 0.3], "none"), ([0.9, 0.1, 0.6], "a;c")):
         rows = {"signs": np.array([labels]), "kind": np.array([[0.3, 0.7]])}
-        predictor: Any = SimpleNamespace(tasks=tasks, predict_proba=lambda image, text, rows=rows: rows)
+        predictor: Any = SimpleNamespace(
+            tasks=tasks,
+            predict_proba=lambda image, text, rows=rows: rows,
+            model=SimpleNamespace(modalities=("text",)),
+        )
         _print_one(predictor, None, "text")
         lines = capsys.readouterr().out.splitlines()
         assert lines[0] == f"signs: {said}" and lines[4] == "kind: y"
+        with pytest.raises(UserError, match=r"--image: .* reads the text alone"):
+            _print_one(predictor, Path("x.png"), "text")

@@ -164,6 +164,7 @@ class Predictor:
     """Answers everything alike, and notes what it was asked."""
 
     tasks = (Task("type", ("a", "b", "c")),)
+    model = SimpleNamespace(modalities=("image", "text"))
 
     def __init__(self) -> None:
         self.asked: list[Any] = []

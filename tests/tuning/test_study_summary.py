@@ -140,7 +140,7 @@ def test_a_summary_adds_up_what_its_trials_say(tmp_path):
                            "peak_memory_mb": 100.0, "peak_device_mb": 50.0, "disk_mb": 1.0, "folder": "a"}),
         ("COMPLETE", 0.7, {"seconds": 30.0, "device": "cuda:0", "peak_memory_mb": 300.0, "disk_mb": 2.0,
                            "best_epoch": 3, "folder": "b", "teacher_score": 0.4}),
-        ("COMPLETE", 0.6, {}),
+        ("COMPLETE", 0.6, {"seconds": 600.0, "copied_from": ["old", 3]}),
         ("PRUNED", None, {"seconds": 4.0, "device": "cpu", "peak_device_mb": 20.0}),
         ("FAIL", None, {"seconds": 900.0, "failure_kind": "crash"}),
     ):  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from distune.analysis.records.study_record import State, StudyRecord, TrialRecord
@@ -102,7 +102,8 @@ class StudyCost:
 
 
 def cost(study: StudyRecord) -> StudyCost:
-    """Adds up the times of a study."""
+    """Adds up the times of what ran in a study; the trials that a fork copied ran in another one."""
+    study = replace(study, trials=tuple(trial for trial in study.trials if trial.copied_from is None))
     times = {state: found for state in ENDED if (found := _times(study.of(state)))}
     staged = [trial.stage_seconds for trial in study.trials if trial.stage_seconds]
     return StudyCost(

@@ -170,7 +170,8 @@ def _seconds(study: Study, trials: Sequence[FrozenTrial]) -> dict[str, float | N
         reached = max(reached, end)
 
     def mean(state: TrialState) -> float | None:
-        found = [t.user_attrs["seconds"] for t in trials if t.state == state and "seconds" in t.user_attrs]
+        ran_here = [t.user_attrs for t in trials if t.state == state and "copied_from" not in t.user_attrs]
+        found = [attrs["seconds"] for attrs in ran_here if "seconds" in attrs]
         return sum(found) / len(found) if found else None
 
     return {"wall": wall, "mean_complete": mean(TrialState.COMPLETE), "mean_pruned": mean(TrialState.PRUNED)}

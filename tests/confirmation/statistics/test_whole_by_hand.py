@@ -407,3 +407,6 @@ def test_a_column_is_cut_into_bands_where_nearly_all_of_it_are_many_numbers() ->
         "below 18", "18 to below 40", "18 to below 40", "40 to below 65", "65 and above",
     ]  # fmt: skip
     assert groups_in(["F", "f", "F", None], "sex") == ["F", "F", "F", None]
+    ages: list[str | None] = [str(n) for n in range(10, 90)]
+    anonymous = groups_in([*ages, "90+", "> 89", "<18", ">=65", "17+", "old", None], "age")[len(ages) :]
+    assert anonymous == ["65 and above", "65 and above", "below 18", "65 and above", "below 18", "old", None]

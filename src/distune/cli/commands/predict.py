@@ -86,6 +86,10 @@ def predict(
 def _print_one(predictor: Predictor, image: Path | None, text: str | None) -> None:
     from distune.prediction.answers import as_cell, named
 
+    given = {"image": image, "text": text}
+    reads = predictor.model.modalities
+    unread = {f"--{name}": value for name, value in given.items() if name not in reads}
+    refuse(f"is nothing to a student that reads the {' and the '.join(reads)} alone", unread)
     probabilities = predictor.predict_proba(image, text)
     for task in predictor.tasks:
         ranked = sorted(

@@ -40,6 +40,7 @@ MOST = 12
 NUMERIC_FROM = 7
 """Different numbers from which a numeric column is cut into bands."""
 AGES = (18.0, 40.0, 65.0)
+_BOUND = re.compile(r"(?P<sign>[<>≤≥]?)=?\s*(?P<number>\d+(\.\d+)?)\s*\+?")
 
 Values = Mapping[str, Mapping[str, str]]
 """Column -> example -> its value; examples without one are left out."""
@@ -114,14 +115,19 @@ def groups_in(values: Sequence[str | None], column: str) -> list[str | None]:
     names = [f"below {cuts[0]:g}"]
     names += [f"{low:g} to below {high:g}" for low, high in pairwise(cuts)]
     names.append(f"{cuts[-1]:g} and above")
-    return [None if n is None else names[int(np.searchsorted(cuts, n, side="right"))] for n in numbers]
+    bands = [None if n is None else names[int(np.searchsorted(cuts, n, side="right"))] for n in numbers]
+    return [value if band is None else band for band, value in zip(bands, values, strict=True)]
 
 
 def _number(value: str | None) -> float | None:
+    """What a cell counts as: `90+` and `>89`, as ages are made anonymous, from their bound on; `<1` below it."""
+    bound = _BOUND.fullmatch(value or "")
     try:
-        number = float(value or "")
+        number = float(bound["number"] if bound else value or "")
     except ValueError:
         return None
+    if bound and bound["sign"] == "<":
+        number = math.nextafter(number, -math.inf)
     return number if math.isfinite(number) else None
 
 
