@@ -633,7 +633,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "init": {"out": None, "image": None, "text": None, "labels": (), "group": None, "seed": 42},
     "load": {"device": None, "storage": None}, "load_config": {"overrides": None},
     "mistakes": {"out": None, "split": "dev", "most": 12, "data_root": None, "overwrite": False, "storage": None},
-    "read_table": {"check_images": True},
+    "read_table": {"check_images": True, "known": {}},
     "split": {"group": None, "image": None, "fractions": (0.7, 0.15, 0.15), "seed": 42},
     "train": {"data": None, "out": None, "test": False, "overwrite": False, "callback": None},
     "tune": {"n_trials": None, "data": None, "fork": None},

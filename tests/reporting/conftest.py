@@ -56,7 +56,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     numbers["study"] = study.name
     numbers["contenders"]["trial_0001"]["trial"] = best.number
     audit["findings"][0]["rows"][0]["value"] = endless
-    (folder / "s" / "confirmation.json").write_text(json.dumps(numbers))
+    (folder / "s" / "confirmation.json").write_text(json.dumps(of_the_study(numbers, study)))
     (folder / "s" / "audit.json").write_text(json.dumps(audit))
     write_report(study, folder / "out")
     return folder / "out"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from confirmed_numbers import AUDIT, CONFIRMATION, over
+from confirmed_numbers import AUDIT, CONFIRMATION, of_the_study, over
 from optuna.trial import create_trial
 
 from distune.analysis.findings import analyse
@@ -52,7 +52,7 @@ def test_the_sections_of_all_items_are_those_of_a_report(full_study: StudyRecord
     scored = numbers["contenders"][numbers["recommendation"]["contender"]]["splits"]["test"]
     next(iter(scored["tasks"].values()))["operating_points"] = [{"positive": "MR", "points": [point]}]
     audit["sections"] += [{"title": title, "rows": [{"a": 1}]} for title in (FLOW, "Class balance")]
-    for name, held in (("confirmation.json", numbers), ("audit.json", audit)):
+    for name, held in (("confirmation.json", of_the_study(numbers, full_study)), ("audit.json", audit)):
         (tmp_path / name).write_text(json.dumps(held))
     document = build(analyse(replace(full_study, folder=tmp_path)), {}, Written())
     checklist = tripod_ai(document)
