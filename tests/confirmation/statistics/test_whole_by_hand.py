@@ -28,7 +28,7 @@ from distune.confirmation.statistics.scores.operating_points import (
 )
 from distune.confirmation.statistics.scores.probabilities import calibration
 from distune.confirmation.statistics.scores.scores import _numbers_of, _scaled, split_numbers
-from distune.confirmation.statistics.scores.subgroups import _in_order, groups_in
+from distune.confirmation.statistics.scores.subgroups import MOST, _in_order, groups_in
 from distune.data.table import MISSING, Table, Task
 from distune.training.files.prediction_files import SplitPredictions, write_predictions
 from distune.training.scoring.temperature_scaling import task_temperature
@@ -410,3 +410,7 @@ def test_a_column_is_cut_into_bands_where_nearly_all_of_it_are_many_numbers() ->
     ages: list[str | None] = [str(n) for n in range(10, 90)]
     anonymous = groups_in([*ages, "90+", "> 89", "<18", ">=65", "17+", "old", None], "age")[len(ages) :]
     assert anonymous == ["65 and above", "65 and above", "below 18", "65 and above", "below 18", "old", None]
+    assert groups_in([*ages, "Old", "old", "old"], "age")[len(ages) :] == ["old"] * 3
+    for count in (MOST - 4, MOST - 3):  # beside four bands
+        others = groups_in([*ages, *ages, *(f"{n},5" for n in range(count))], "age")[2 * len(ages) :]
+        assert others == ([f"{n},5" for n in range(count)] if count == MOST - 4 else [None] * count)

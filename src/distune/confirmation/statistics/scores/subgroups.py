@@ -102,21 +102,28 @@ def subgroup_numbers(scored: Sequence[SplitPredictions], values: Values) -> dict
 
 
 def groups_in(values: Sequence[str | None], column: str) -> list[str | None]:
-    """The group of each example: its value, or the band that its number lies in; None where it is not known."""
+    """The group of each example: its value, or the band that its number lies in; None where it is not known.
+
+    What is no number is a group of its own beside the bands, unless there would be more groups than are shown.
+    """
     numbers = [_number(value) for value in values]
     known = [number for number in numbers if number is not None]
     given = sum(value is not None for value in values)
+    spellings = Counter(value for value in values if value is not None)
+    first = {value.casefold(): value for value, _ in reversed(spellings.most_common())}
+    named = [None if value is None else first[value.casefold()] for value in values]
     if len(known) < 0.9 * given or len(set(known)) < NUMERIC_FROM:
-        spellings = Counter(value for value in values if value is not None)
-        first = {value.casefold(): value for value, _ in reversed(spellings.most_common())}
-        return [None if value is None else first[value.casefold()] for value in values]
+        return named
     is_age = re.search(r"(^|[^a-z])age([^a-z]|$)", column.casefold()) is not None
     cuts = AGES if is_age else tuple(float(cut) for cut in np.quantile(known, (1 / 3, 2 / 3)))
     names = [f"below {cuts[0]:g}"]
     names += [f"{low:g} to below {high:g}" for low, high in pairwise(cuts)]
     names.append(f"{cuts[-1]:g} and above")
     bands = [None if n is None else names[int(np.searchsorted(cuts, n, side="right"))] for n in numbers]
-    return [value if band is None else band for band, value in zip(bands, values, strict=True)]
+    others = {name for name, band in zip(named, bands, strict=True) if band is None and name is not None}
+    if len(names) + len(others) > MOST:  # such as 12,5 or 3 mg: they hide no bands
+        return bands
+    return [name if band is None else band for band, name in zip(bands, named, strict=True)]
 
 
 def _number(value: str | None) -> float | None:
