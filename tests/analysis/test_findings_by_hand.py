@@ -200,6 +200,10 @@ def test_a_run_in_the_folder_of_another_trial_is_none_of_the_study(
     assert differing_parameters(study, replace(trial, folder=None)) == []
     write_sealed(folder / "results.json", {"score": SCORE})
     assert (other_run(study, trial) is not None) is bool(differing)
+    if not differing:
+        assert other_run(study, replace(trial, value=SCORE * (1 + 1e-15))) is None, (
+            "a database may keep 15 digits"
+        )
     lower = replace(trial, value=SCORE / 2)
     of_another = replace(study, trials=(lower,))
     assert other_run(of_another, lower) and isinstance(analyse(of_another).best_run, Unknown)

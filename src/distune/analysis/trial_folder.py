@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from distune.analysis.parameters.space import TEACHER
@@ -9,6 +10,7 @@ from distune.analysis.records.study_record import StudyRecord, TrialRecord, valu
 from distune.config import Config, as_dict, with_values
 from distune.errors import ConfigError, UserError
 from distune.training.files.run_folder import results_of, run_config
+from distune.utils.numbers import is_number
 from distune.utils.text import listed
 
 
@@ -28,12 +30,19 @@ def other_run(study: StudyRecord, trial: TrialRecord) -> str | None:
         score = (results_of(trial.folder) or {}).get("score", trial.value)
     except UserError:  # what is wrong with it is said by who reads the run
         return None
-    if score == trial.value:
+    if _is_same_score(score, trial.value):
         return None
     return (
         f"{trial.folder} holds another study's run: its score is not that of trial {trial.number}; put the folder "
         "and the database that belong together beside each other"
     )
+
+
+def _is_same_score(written: Any, value: float | None) -> bool:
+    """Whether a run's score is a trial's, of which some databases keep 15 digits."""
+    if value is not None and is_number(written):
+        return math.isclose(written, value, rel_tol=1e-12)
+    return bool(written == value)
 
 
 def differing_parameters(study: StudyRecord, trial: TrialRecord) -> list[str]:
