@@ -134,7 +134,7 @@ def _saving(study: StudyRecord, times: Mapping[State, Times]) -> Saving | Unknow
     if not pruned and study.absent:
         return Unknown("The table may hold the best trials alone, so what pruning saved is not known.")
     if not pruned:
-        return Unknown("No trial was pruned, so pruning saved nothing.")
+        return Unknown("No trial was pruned in this study, so pruning saved nothing.")
     if "complete" not in times:
         return Unknown("No complete trial has a time, so what the pruned ones would have cost is not known.")
     if "pruned" not in times:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -86,7 +86,7 @@ class Confirmation:
     show: Show
     folds: int | None
     searched: int
-    trial_folders: Mapping[int, Path | None] = field(default_factory=dict)
+    trial_folders: Mapping[int, Path]
 
     @property
     def _confirmation(self) -> Path:
@@ -172,9 +172,9 @@ class Confirmation:
 
     @cached_property
     def _expected_power(self) -> ExpectedPower | None:
-        """The power for the tuning gain; None where the search kept no predictions, or where the base is the best."""
+        """The power for the tuning gain; None where it is not known; see `_why_not_expected`."""
         best, base = self.candidates[0], next(candidate for candidate in self.candidates if candidate.is_base)
-        runs = [None if each.trial is None else self.trial_folders.get(each.trial) for each in (best, base)]
+        runs = [None if each.trial is None else self.trial_folders[each.trial] for each in (best, base)]
         cases, gain = cases_to_evaluate(self.table, self.folds), self.request.relevant_gain
         return foresee(runs[0], runs[1], self.folds, self.table.tasks, cases=cases, gain=gain)
 

@@ -68,7 +68,8 @@ def foresee(
         gain: the smallest one that matters.
 
     Returns:
-        None where the predictions of the two, for the same cases, are not there any more.
+        None where the predictions of the two, for the same cases, are not there any more, and where a single case
+        decides the score.
     """
     ours, theirs = (_answered(folder, folds, tasks) for folder in (best, base))
     if ours is None or theirs is None or cases < 2:
