@@ -310,6 +310,24 @@ def test_the_opacity_of_a_colour_tiff_counts_once(tmp_path: Path, mark: int, sho
     )  # what was computed of it holds
 
 
+@pytest.mark.parametrize(("opacity", "rule"), [(0.5, "pixels-4"), (1.0, "pixels-2")])
+def test_colours_of_real_numbers_may_have_an_opacity(tmp_path: Path, opacity: float, rule: str) -> None:
+    """A TIFF of 32-bit floats whose colours are multiplied with their opacity already."""
+    body = struct.pack("<8f", 0.2, 0.4, 0.6, opacity, 1, 0, 0, opacity)
+    start = 8 + len(body)
+    depths = start + 2 + 12 * 12 + 4
+    tags = [
+        (256, 3, 1, 2), (257, 3, 1, 1), (258, 3, 4, depths), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 8),
+        (277, 3, 1, 4), (278, 3, 1, 1), (279, 4, 1, len(body)), (284, 3, 1, 1), (338, 3, 1, 1), (339, 3, 4, depths + 8),
+    ]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    ends = bytes(4) + struct.pack("<8H", *[32] * 4, *[3] * 4)
+    content = struct.pack("<2sHI", b"II", 42, start) + body + struct.pack("<H", len(tags)) + entries + ends
+    (tmp_path / "a.tif").write_bytes(content)
+    assert read_pixels(tmp_path / "a.tif").tolist() == [[[153, 102, 51], [0, 0, 255]]]
+    assert reading_rule(content, PixelRules()).startswith(rule)
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
 def test_deep_colours_that_pillow_halves_are_refused(tmp_path: Path, name: str) -> None:
     colours = np.full((2, 2, 3), (0, 1, 60_000), np.uint16)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from distune.data.pixels.alpha_tiff import grey_and_opacity, has_grey_and_opacity, is_over_black
 from distune.data.pixels.decoder_messages import check_decoded
 from distune.data.pixels.dicom import SUFFIXES, is_dicom, read_dicom
-from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit
+from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit, opacity_of
 from distune.data.pixels.orientation import PNG_SIGNATURE, UPRIGHT, orientation, tiff_value, turned
 from distune.data.pixels.tiff_damage import check_tiff
 from distune.errors import UserError, is_of_the_machine
@@ -252,8 +252,13 @@ def reading_rule(content: bytes, rules: PixelRules, frame: int | None = None) ->
 
 def _is_translucent(content: bytes) -> bool:
     """Whether a colour TIFF with opacity has a pixel that is not opaque."""
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    return pixels is not None and bool((pixels[..., 3] < np.iinfo(pixels.dtype).max).any())
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(error.err) from None
+        return False  # damaged, as is said where its pixels are read
+    return pixels is not None and bool((opacity_of(pixels[..., 3]) < 1).any())
 
 
 def is_deep(content: bytes) -> bool:

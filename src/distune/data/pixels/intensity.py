@@ -49,7 +49,7 @@ def eight_bit(pixels: NDArray[Any], rules: PixelRules = DEFAULT) -> NDArray[np.u
     if pixels.ndim == 2:
         return np.asarray(pixels, np.uint8) if pixels.dtype == np.uint8 else scaled(pixels, rules)
     colours = pixels[..., :3]
-    opacity = _opacity(pixels[..., 3]) if pixels.shape[2] == 4 else None
+    opacity = opacity_of(pixels[..., 3]) if pixels.shape[2] == 4 else None
     if pixels.dtype != np.uint8:
         if (colours == colours[..., :1]).all():  # grey with opacity is decoded as colour
             colours = colours[..., 0]
@@ -61,7 +61,8 @@ def eight_bit(pixels: NDArray[Any], rules: PixelRules = DEFAULT) -> NDArray[np.u
     return np.rint(colours * opacity).astype(np.uint8)
 
 
-def _opacity(channel: NDArray[Any]) -> NDArray[np.float32]:
+def opacity_of(channel: NDArray[Any]) -> NDArray[np.float32]:
+    """The values of a fourth channel as shares of the whole: 0 is transparent, 1 opaque."""
     full = float(np.iinfo(channel.dtype).max) if channel.dtype.kind in "iu" else 1.0
     return channel.astype(np.float32) / np.float32(full)
 
