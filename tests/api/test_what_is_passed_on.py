@@ -242,8 +242,9 @@ def test_a_source_brings_its_own_database() -> None:
     assert place_of(study) == place_of(study, "sqlite:///s.db") == ("s", "sqlite:///s.db")
     assert place_of("s", "sqlite:///t.db") == ("s", "sqlite:///t.db") and place_of("s") == ("s", None)
     for source in (study, distune.Run(Path("r"), None, {})):
-        with pytest.raises(UserError, match="storage"):
-            place_of(source, "sqlite:///t.db")
+        for other in ("sqlite:///t.db", "sqlite.db", 3):
+            with pytest.raises(UserError, match="storage"):
+                place_of(source, other)  # type: ignore[arg-type]
 
 
 def test_the_trials_of_a_study_are_rows(monkeypatch: pytest.MonkeyPatch) -> None:

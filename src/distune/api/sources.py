@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from distune.api.settings import random_kept
 from distune.errors import UserError
-from distune.utils.arguments import check_path
+from distune.utils.arguments import check_argument, check_path
 
 if TYPE_CHECKING:
     from distune.prediction.predictor import Predictor
@@ -31,6 +31,7 @@ def place_of(source: Source, storage: str | None = None) -> tuple[Path | str, st
     Raises:
         UserError: it is no source, or another database is named than its own.
     """
+    check_argument("storage", storage, str, type(None))
     if isinstance(source, Trained):
         from distune.tuning.study.storage_url import in_full
 

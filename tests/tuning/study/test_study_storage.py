@@ -656,6 +656,8 @@ def test_a_database_that_is_being_made_holds_no_studies_yet_and_is_not_written(t
         ("sqlite+pysqlite:///logs/a.db?timeout=9", "sqlite+pysqlite:///{here}/logs/a.db?timeout=9"),
         ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
         ("sqlite://", "sqlite://"),
+        ("sqlite.db", "sqlite.db"),
+        ("sqlite://host:port/a.db", "sqlite://host:port/a.db"),
         ("postgresql://me:secret@host/a", "postgresql://me:secret@host/a"),
         (None, None),
     ],

@@ -43,10 +43,14 @@ def sqlite_file(url: URL) -> Path:
 def in_full(url: str | None) -> str | None:
     """A URL that leads to the same SQLite file from any working folder; another one, or none, as it is."""
     from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
     if url is None or not url.startswith("sqlite"):
         return url
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # refused where it is opened
+        return url
     if (
         parsed.database in (None, "", ":memory:")
         or "uri" in parsed.query
