@@ -25,7 +25,7 @@ from distune.prediction.example_pixels import array_of, encoder_pixels
 from distune.prediction.examples import Example, examples_of
 from distune.prediction.inputs import lacks
 from distune.prediction.label_cells import PartLabels, as_in_training, in_columns
-from distune.prediction.labelled import Labelled, _as_cell, label_columns_of, labelled_file
+from distune.prediction.labelled import Labelled, _as_cell, label_columns_of, labelled, labelled_file
 from distune.prediction.novelty import Seen, seen_before
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import Columns, columns_of
@@ -137,6 +137,10 @@ def test_patients_that_look_alike_are_refused_and_those_that_differ_in_signs_are
     file.write_text("text,kind,patient\none,short,P-1\ntwo,long,P1\nc,long,unknown\n")
     assert labelled_file(PREDICTOR, file).groups == ["P-1", "P1", "unknown"]
     assert "'P-1', 'P1'" in caplog.text and "'unknown'" in caplog.text
+    given = {"texts": ["one", "two"], "labels": {"kind": ["short", "long"]}}
+    assert labelled(PREDICTOR, None, groups=["P1 ", "P1"], **given).groups == ["P1", "P1"], (
+        "as a table's cells"
+    )
     file.write_text("text,KIND\none,short\n")
     with pytest.raises(DataError, match="did you mean 'KIND'"):
         labelled_file(PREDICTOR, file)
@@ -333,7 +337,7 @@ def test_of_a_file_of_several_pictures_one_is_read_and_that_is_said(
     first.save(tmp_path / "b.gif")
     SEEING.predict([str(tmp_path / "b.gif"), grey(51)], ["a", "b"])
     assert not caplog.messages
-    SEEING.predict([str(tmp_path / "b.gif"), tmp_path / "a.gif"], ["a", "b"])
+    SEEING.predict([str(tmp_path / "b.gif"), tmp_path / "a.gif", str(tmp_path / "a.gif")], ["a", "b", "c"])
     (line,) = caplog.messages
     assert "1 file holds several pictures" in line and "a.gif" in line
 

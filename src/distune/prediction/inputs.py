@@ -41,7 +41,7 @@ class Inputs:
         )
         self.problems = {row: problem for row, problem in found if problem}
         self.answered: list[int] = []
-        self.several: list[str] = []
+        self.several: set[str] = set()
         self._ids: dict[int, list[int]] = {}
 
     def order(self) -> list[int]:
@@ -86,7 +86,7 @@ class Inputs:
             model, image = self._model, self._examples[row].image
             pixels = encoder_pixels(image, model.image_size, model.rules, model.max_megapixels)
             if isinstance(image, str | Path) and located(image)[1] is None and holds_several(str(image)):
-                self.several.append(str(image))
+                self.several.add(str(image))
             return pixels
         except UserError as error:
             return str(error)

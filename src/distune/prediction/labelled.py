@@ -130,7 +130,8 @@ def labelled(
     for task, values in labels.items():
         cells = _cells(f"labels of {task!r}", _in_cells(predictor, task, values), examples)
         held[task] = as_in_training(task, predictor.classes[task], config, cells)
-    cases = cases if groups is None else _cells("groups", groups, examples)
+    if groups is not None:
+        cases = [normal_form(group) for group in _cells("groups", groups, examples)]
     name = name or "external data"
     return Labelled(name, examples, held, _each_its_own(name, cases, examples))
 
