@@ -133,10 +133,9 @@ def _table_name(folder: Path, split: Split, table: RawTable) -> str | None:
         if others:
             table.structure.append(f"{others[0]}: no table that can be read; save it as {stem}.csv")
             return None
-        other = next((path.name for path in sorted(folder.glob("metadata_val*")) if split == "dev"), None)
-        if other:
+        if split == "dev" and (others := sorted(path.name for path in folder.glob("metadata_val*"))):
             table.structure.append(
-                f"{stem}.csv: there is no such file; rename {other}, as this split is called dev"
+                f"{stem}.csv: there is no such file; rename {others[0]}, as this split is called dev"
             )
             return None
         which = "data.tables" if folder.is_dir() and any(folder.glob("metadata_*")) else "data.root"
