@@ -69,7 +69,12 @@ def test_signs_that_look_alike_are_noted_and_kept_apart(one: str, other: str) ->
 
 
 def test_what_looks_different_is_not_noted() -> None:
-    assert sign_twins(["CT", "MR", "1,5", "15", "", "I-II", "III", "-1", "1", "C", "C+", "12", "1-2"]) == []
+    assert (
+        sign_twins(
+            ["CT", "MR", "1,5", "15", "", "I-II", "III", "-1", "1", "C", "C+", "12", "1-2", "0.125", "125"]
+        )
+        == []
+    )
     assert sign_twins(["ct", "CT", "7", "07"]) == []  # another rule knows these
 
 

@@ -13,14 +13,14 @@ import numpy as np
 
 from distune.config import load_config
 from distune.data import read_table
-from distune.data.fingerprint import DIGEST_BYTES, image_fingerprint, image_fingerprints, table_fingerprint
+from distune.data.fingerprint import DIGEST_BYTES, image_fingerprint, image_fingerprints
 from distune.data.pixels.images import DECODING, from_array, read_pixels
 from distune.data.pixels.intensity import PixelRules
 from distune.errors import DataError, UserError, is_of_the_machine
 from distune.prediction.example_pixels import array_of, is_picture
 from distune.prediction.examples import Example
 from distune.prediction.predictor import Predictor
-from distune.training.files.run_folder import read_results
+from distune.training.files.run_folder import was_trained_on
 from distune.utils.threads import threaded
 
 LEAST_WORDS = 5
@@ -57,8 +57,7 @@ def seen_by(predictor: Predictor) -> Seen | None:
         table = read_table(config.data, config.seed, check_images=False)
         files = tuple(dict.fromkeys(filter(None, table.images)))
         digests = image_fingerprints(table)
-        recorded = (read_results(Path(predictor.source)) or {}).get("data_fingerprint")
-        is_as_it_was = recorded in (None, table_fingerprint(table, digests))
+        is_as_it_was = was_trained_on(Path(predictor.source), table, digests) is not False
         return Seen(frozenset(digests), frozenset(table.texts), table.rules, files, is_as_it_was)
     except (UserError, OSError) as error:  # it was moved or changed
         if is_of_the_machine(error):

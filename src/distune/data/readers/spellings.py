@@ -11,7 +11,7 @@ from decimal import Decimal
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
 _ZEROS_FIRST = re.compile(r"[+]?[0-9]{1,100}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?")
-_THOUSANDS = re.compile(r"[0-9]{1,3}([., '][0-9]{3})+")
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}([., '][0-9]{3})+")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _BETWEEN = re.compile(r"(?<=[^\W_])[\s_.,/-]+(?=[^\W_])")
 _BEFORE_NUMBER = re.compile(r"(?<=[^\W\d_]) (?=\d)")

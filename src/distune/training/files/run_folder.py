@@ -210,15 +210,16 @@ def read_results(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def was_trained_on(folder: Path, table: Table) -> bool | None:
+def was_trained_on(folder: Path, table: Table, images: Sequence[str] | None = None) -> bool | None:
     """Whether a data set is the one that a run was trained on, as it was then; None where the run does not say.
 
     Args:
         folder: the run folder.
-        table: the data set; all its images are hashed.
+        table: the data set.
+        images: its `image_fingerprints`, where the caller has them already; else all its images are hashed.
     """
     recorded = (read_results(folder) or {}).get("data_fingerprint")
-    return None if recorded is None else table_fingerprint(table) == recorded
+    return None if recorded is None else table_fingerprint(table, images) == recorded
 
 
 def read_metrics(folder: Path) -> list[EpochRecord]:
