@@ -13,12 +13,12 @@ from distune.confirmation.statistics.inference.power import needs, power
 from distune.confirmation.statistics.inference.significance import (
     Comparison,
     FamilyVerdict,
-    Scored,
     compare_scores,
     family_level,
     family_verdicts,
 )
 from distune.confirmation.statistics.scores.answers import ContenderAnswers
+from distune.confirmation.statistics.scores.case_scores import CaseScores
 from distune.data.table import MISSING, exclusive_tasks
 from distune.training.scoring.weighted_scores import lowest_score
 
@@ -113,7 +113,7 @@ def comparisons(
         The comparisons as plain values, and those that cannot be made, each with its reason.
     """
     made: dict[Pair, Comparison] = {}
-    scored: dict[str, Scored] = {}
+    scores: dict[str, CaseScores] = {}
     left_out = []
     for pair in pairs:
         absent = [name for name in (pair.first, pair.second) if name not in answers]
@@ -128,16 +128,15 @@ def comparisons(
         if len(set(evaluated.groups)) < 2:
             left_out.append({**asdict(pair), "reason": f"{split} holds a single case"})
             continue
-        if answers[pair.first].score(split).rests_on_one_case:
+        for name in (pair.first, pair.second):
+            if name not in scores:
+                scores[name] = answers[name].score(split)
+        if scores[pair.first].rests_on_one_case:
             why = f"a class of {split}, or all others, are in a single case, which decides the score"
             left_out.append({**asdict(pair), "reason": why})
             continue
-        for name in (pair.first, pair.second):
-            if name not in scored:
-                scored[name] = answers[name].scored(split)
         made[pair] = compare_scores(
-            scored[pair.first],
-            scored[pair.second],
+            *((name, scores[name].values, scores[name].pseudovalues) for name in (pair.first, pair.second)),
             examples=len(evaluated.ids),
             lowest=lowest_score(evaluated.tasks),
         )
