@@ -87,6 +87,11 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
         [*STRANGE, *PATHS],
     ),
     "read_table": ("config", lambda given: distune.read_table(given, 1), [None, "x", *STRANGE]),
+    "read_table known": (
+        "known",
+        lambda given: distune.read_table(CONFIG.data, 1, known=given),
+        [None, "x", {"kind": "abc"}, *STRANGE],
+    ),
     "load_config": ("path", lambda given: distune.load_config(given), [None, *STRANGE, *PATHS]),
     "load_config overrides": (
         "overrides",

@@ -55,12 +55,15 @@ def read_table(
     Returns:
         The usable examples in file order, the files of train, dev and test one after the other, also where
         `data.fold` makes other splits of them, then those of `data.unlabelled`; the classes of each task are the sorted
-        labels of the train split. With `on_bad_example: drop`, `dropped` names what was left out.
+        labels of the train split and those known. With `on_bad_example: drop`, `dropped` names what was left out.
 
     Raises:
         DataError: the set cannot be used; every cause is listed with its examples.
     """
     check_argument("config", config, DataConfig)
+    check_argument("known", known, Mapping)
+    for classes in known.values():
+        check_argument("known", classes, list, tuple, set, frozenset)
     root = config.root
     if config.reader == "demo":
         raw = read_demo(root, config, seed)
