@@ -189,19 +189,20 @@ def test_an_interrupt_waits_for_no_item_that_is_not_begun() -> None:
     assert len(begun) < 100
 
 
-def test_a_command_outlives_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_command_outlives_its_terminal(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """As one that a shell disowned: no signal ends it, and what it would show is lost."""
     master, slave = os.openpty()
     with os.fdopen(slave, "w") as terminal, monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", terminal)
-        patch.setattr(sys, "stderr", io.StringIO())
+        for stream in ("stdout", "stderr"):
+            patch.setattr(sys, stream, terminal if stream == name else io.StringIO())
         outlive_terminal()
-        print("seen")
+        print("seen", file=getattr(sys, name))
         assert os.read(master, 100) == b"seen\r\n"
         os.close(master)
         for _ in range(2):
-            print("unseen")
-            sys.stdout.flush()
+            print("unseen", file=getattr(sys, name))
+            getattr(sys, name).flush()
 
 
 def test_a_study_of_another_thread_catches_no_signal() -> None:

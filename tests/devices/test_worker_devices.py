@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from distune.errors import UserError
-from distune.training.devices import resolve_device, worker_devices
+from distune.training.devices import Compute, resolve_device, worker_devices
 
 
 @pytest.fixture
@@ -36,6 +36,12 @@ def test_local_workers(asked: list[str], workers: int, expected: list[str]) -> N
 def test_what_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=name):
         worker_devices(["cpu", name], 2)
+
+
+def test_a_cpu_is_named_with_its_threads() -> None:
+    for threads, name in ((3, "CPU, 3 threads"), (1, "CPU, 1 thread")):
+        torch.set_num_threads(threads)
+        assert Compute(torch.device("cpu"), bf16=False).name == name
 
 
 def test_a_machine_without_gpus(monkeypatch: pytest.MonkeyPatch) -> None:

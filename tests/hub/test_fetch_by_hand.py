@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
 )
 
 from distune.errors import UserError
+from distune.models.encoders.hub import transfer as transfer_module
 from distune.models.encoders.hub.fetch import Listing, _explained, fetch
 from distune.models.encoders.hub.files import Needs
 from distune.models.encoders.hub.retry import HubRetry
@@ -160,6 +161,18 @@ def test_a_transfer_counts_within_its_total_and_ends_at_an_interrupt() -> None:
     file.update(20)
     file.update(None)
     assert seen[-3:] == [(30, 100), (50, 100), (50, 100)]
+
+
+def test_a_line_comes_every_few_seconds_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(transfer_module.time, "monotonic", lambda: now[0])
+    lines, wait = transfer_module._Lines("x"), transfer_module.LINE_SECONDS
+    for passed, said in ((wait / 2, 0), (wait, 1), (1.5 * wait, 0), (2 * wait, 1), (2.5 * wait, 0)):
+        now[0] = 100.0 + passed
+        lines(50_000_000, 100_000_000)
+        assert len(capsys.readouterr().err.splitlines()) == said
 
 
 def test_speed_and_time_left_in_words() -> None:

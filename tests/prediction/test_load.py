@@ -134,6 +134,19 @@ def test_which_run_stands_for_a_study(tiny_config: Callable[..., Config], tmp_pa
         run_behind(folder)
 
 
+def test_the_run_of_a_study_in_another_database(
+    tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    STUDIES.mkdir(parents=True)
+    folder = study_with(tmp_path / STUDIES / "t", tiny_config(), [0.7])
+    folder.with_suffix(".db").rename(tmp_path / "elsewhere.db")
+    run = folder / "trials/trial_0000"
+    run.mkdir(parents=True)
+    (run / WEIGHTS).touch()
+    assert run_behind("t", f"sqlite:///{tmp_path}/elsewhere.db").resolve() == run.resolve()
+
+
 def test_the_folder_of_a_trial_is_found_by_its_number_and_not_by_its_place() -> None:
     trials = [SimpleNamespace(number=number, folder=Path(f"trial_{number}")) for number in (5, 0, 2)]
     study: Any = SimpleNamespace(trials=trials)
