@@ -574,7 +574,7 @@ def test_a_dev_split_is_made_from_train_with_the_seed() -> None:
     found = {seed: splits_of(table, seed) for seed in (1, 2)}
     for seed, (splits, how) in found.items():
         assert [split == "test" for split in splits] == [row[0] == "test" for row in rows]
-        assert 0 < splits.count("dev") < splits.count("train") and f"with seed {seed}" in how
+        assert 0 < splits.count("dev") < splits.count("train") and f"by image with seed {seed}" in how
         assert splits_of(table, seed)[0] == splits
         of_image = {file: {s for s, row in zip(splits, rows, strict=True) if row[2] == file} - {"test"}
                     for _, _, file in rows}  # fmt: skip

@@ -22,7 +22,7 @@ def splits_of(table: SourceTable, seed: int) -> tuple[list[Split | None], str]:
     Returns:
         A split for each row, None where the table names none that is known; and a line for the user.
     """
-    by, seeded = table.layout.group or "row", f"with seed {seed}"
+    by, seeded = table.layout.group or "image", f"with seed {seed}"
     if table.layout.group is None:
         seeded += "; where a patient has several rows, name the column that tells with --group"
     if table.layout.split is None:
