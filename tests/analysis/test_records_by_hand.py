@@ -264,6 +264,7 @@ def test_what_cannot_be_used_of_a_table_is_named_by_its_row(tmp_path: Path) -> N
             table(tmp_path, text)
     with pytest.raises(UserError, match="no such file"):
         from_csv(tmp_path / "nowhere.csv")
+    assert table(tmp_path, "\ufeffvalue,params_x\n0.5,1\n").trials[0].value == 0.5, "as Excel saves it"
 
 
 def test_durations_are_what_pandas_writes_and_none_took_no_time(tmp_path: Path) -> None:

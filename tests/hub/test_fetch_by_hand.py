@@ -163,6 +163,18 @@ def test_a_transfer_counts_within_its_total_and_ends_at_an_interrupt() -> None:
     assert seen[-3:] == [(30, 100), (50, 100), (50, 100)]
 
 
+def test_the_absence_of_a_file_is_noted_for_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def download(*given: str, **more: Any) -> str:
+        asked.append((given, more["revision"]))
+        raise OSError("not there")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    fetch_module._note_absence("a/b", "vocab.txt", "c0ffee")
+    assert asked == [(("a/b", "vocab.txt"), "c0ffee")]
+
+
 def test_a_line_comes_every_few_seconds_and_no_more(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,7 @@ from distune.models.encoders.pretrained.transformers_model import (
     Origin,
     _refuse_unbounded,
     architecture,
+    first_line,
     load,
     quiet,
     read_architecture,
@@ -281,6 +282,12 @@ def test_the_library_is_quiet_for_a_while_alone(bars: bool) -> None:
     finally:
         library.set_verbosity(was)
         (library.enable_progress_bar if had else library.disable_progress_bar)()
+
+
+def test_of_what_a_library_says_the_first_line_is_kept() -> None:
+    assert first_line(ValueError("\n  why\nadvice")) == "why" and first_line(ValueError()) == ""
+    assert first_line(ValueError("x" * 300)) == "x" * 300
+    assert first_line(ValueError("x" * 301)) == "x" * 297 + "..."
 
 
 @pytest.mark.parametrize("off", [-1, 0, 1])

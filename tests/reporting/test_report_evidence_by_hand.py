@@ -36,6 +36,7 @@ from distune.reporting.appendix import (
 from distune.reporting.checklist import Item, _without, tripod_ai
 from distune.reporting.contents import subtitle
 from distune.reporting.document import (
+    Code,
     Document,
     Figure,
     Section,
@@ -438,6 +439,8 @@ def test_the_checklist_counts_what_the_report_and_its_appendix_answer() -> None:
 def test_a_page_shows_no_control_character_and_no_markup_of_others() -> None:
     hostile = "\x1b[31m<script>&"
     page = html.render(Document(hostile, line(hostile), (), (Section("s", (paragraph(hostile),)),)))
+    long = "x" * 3000
+    assert long in html.render(Document("r", line(Code(long)), (), ())).replace("<wbr>", "")
     assert "\x1b" not in page and "<script>&" not in page and page.count("[31m&lt;script&gt;&amp;") >= 3
 
 
@@ -463,6 +466,8 @@ def test_what_a_document_is_made_of() -> None:
             TableBlock(("a", "b"), (("x", "y"), row))
     inner = replace(FIGURE, name="inner")
     assert _figures(Section("a", (FIGURE,), (Section("b", (inner,)),))) == [FIGURE, inner]
+    page = Document("r", line("s"), (), (Section("a", (FIGURE,)),), appendix=(Section("b", (inner,)),))
+    assert page.figures == [FIGURE, inner], "those of the appendix are files, too"
 
 
 @pytest.mark.parametrize(
