@@ -21,6 +21,7 @@ from distune.store import Store
 from distune.training.devices import Compute
 from distune.training.inputs import inputs as inputs_module
 from distune.training.inputs import parts
+from distune.training.inputs.encoding import PREFIX_BATCH
 from distune.training.inputs.inputs import InputSteps
 from distune.training.student import build_student, student_seed
 
@@ -264,3 +265,19 @@ def test_frozen_text_layers_give_each_text_the_tokens_that_it_has_alone(
         one = torch.from_numpy(np.array(ids[row]))[None]
         alone = model.text.prefix(one, torch.ones_like(one, dtype=torch.bool))[0]
         np.testing.assert_allclose(found[row], alone.numpy(), atol=1e-5)
+
+
+def test_frozen_vision_layers_give_each_image_what_it_has_alone(
+    few: Table, tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    """Also behind the first batch of a forward pass."""
+    config = tiny_config(**FROZEN, **OF_TOKENS)
+    many = replace(few, **{name: getattr(few, name) * 3 for name in ("images", "texts", "ids", "groups", "splits")},
+                   labels=np.concatenate([few.labels] * 3))  # fmt: skip
+    model, steps = build_student(config, few.tasks), steps_on(many, config, tmp_path)
+    found = steps.for_model(model, config.student, student_seed(config)).image
+    pixels = steps.pixels(model.vision.image_size)[0]
+    assert len(pixels) > PREFIX_BATCH and found is not None
+    for row in range(len(pixels)):
+        alone = model.vision.prefix(torch.from_numpy(np.array(pixels[[row]])))[0]
+        np.testing.assert_allclose(found[0, row], alone.numpy(), atol=1e-5)
