@@ -27,7 +27,7 @@ from distune.data.pixels.dicom import (
     _shown,
     dicom_header_of,
 )
-from distune.data.pixels.image_size import has_more, size_of
+from distune.data.pixels.image_size import size_of
 from distune.data.pixels.images import (
     LIGHT,
     ROTATION_DEGREES,
@@ -47,6 +47,7 @@ from distune.data.pixels.images import (
 )
 from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit, scaled, windowed
 from distune.data.pixels.orientation import orientation, tiff_value, turned
+from distune.data.pixels.several_pictures import has_more
 from distune.data.pixels.tiff_damage import _check_deflated
 from distune.data.readers.checks import checked_images
 from distune.errors import UserError

@@ -10,7 +10,7 @@ from PIL import Image
 
 from distune.config import DataConfig
 from distune.data import read_table
-from distune.data.pixels.image_size import holds_several
+from distune.data.pixels.several_pictures import holds_several
 from distune.errors import DataError
 
 from .conftest import write_csv, write_png

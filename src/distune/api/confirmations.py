@@ -73,7 +73,7 @@ def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others
     """
     from distune.confirmation.confirm import confirm as run_confirmation
     from distune.confirmation.request import ConfirmRequest
-    from distune.tuning.study.storage_url import in_full
+    from distune.tuning.study.storage_url import url_in_full
 
     check_path("study", study, Study)
     known = {field.name for field in fields(ConfirmRequest)} - {"study", "top", "seeds"}
@@ -88,7 +88,7 @@ def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others
         )
     if result.numbers:
         refresh_report(Study(result.study, result.folder, storage=storage))
-    folder, storage = result.folder.absolute(), in_full(storage)
+    folder, storage = result.folder.absolute(), url_in_full(storage)
     return Confirmation(
         folder, result.reason, result.numbers, (folder if storage is None else place, storage)
     )

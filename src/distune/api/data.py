@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from distune.api.settings import random_kept, restored
 from distune.config import Config
-from distune.config.files import check_config
+from distune.config.files import LOAD_CONFIG, check_config
 from distune.data.split import FRACTIONS, SplitCounts
 from distune.data.table import SPLITS
 from distune.errors import UserError
@@ -153,7 +153,7 @@ def audit(data: Config | Table) -> AuditReport:
     from distune.data.audit.audit import audit as audit_table
     from distune.data.demo.demo import without_writing
 
-    check_argument("data", data, Config, Table)
+    check_argument("data", data, Config, Table, remedy=LOAD_CONFIG)
     if not isinstance(data, Config):
         return audit_table(data)
     with without_writing(data) as looked_at:

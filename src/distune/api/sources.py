@@ -33,9 +33,9 @@ def place_of(source: Source, storage: str | None = None) -> tuple[Path | str, st
     """
     check_argument("storage", storage, str, type(None))
     if isinstance(source, Trained):
-        from distune.tuning.study.storage_url import in_full
+        from distune.tuning.study.storage_url import url_in_full
 
-        if storage is not None and in_full(storage) != in_full(source.place[1]):
+        if storage is not None and url_in_full(storage) != url_in_full(source.place[1]):
             raise UserError("storage: what training and tuning return names its own; leave it out")
         return source.place
     check_path("source", source)

@@ -55,7 +55,7 @@ class Study:
         """
         from distune.analysis.records.sources import database_file, name_and_url
         from distune.tuning.status import read_status
-        from distune.tuning.study.storage_url import in_full
+        from distune.tuning.study.storage_url import url_in_full
         from distune.utils.files.default_folders import STUDIES
 
         check_path("source", source)
@@ -63,7 +63,7 @@ class Study:
         name, url = name_and_url(source, storage)
         ended = read_status(name, storage=url).ended
         folder = STUDIES / name if storage else database_file(source).with_suffix("")
-        return cls(name, folder.absolute(), ended, in_full(storage))
+        return cls(name, folder.absolute(), ended, url_in_full(storage))
 
     @property
     def place(self) -> tuple[str, str | None]:
@@ -185,7 +185,7 @@ def tune(
         ConfigError: a setting does not exist or breaks a rule.
         UserError: the data, or the storage, or what was asked is wrong.
     """
-    from distune.tuning.study.storage_url import in_full
+    from distune.tuning.study.storage_url import url_in_full
     from distune.tuning.tune import TuneRequest
     from distune.tuning.tune import tune as run_study
 
@@ -197,7 +197,9 @@ def tune(
     request = TuneRequest.of(config, settings, fork=fork)
     with restored():
         result = run_study(request)
-    study = Study(result.study_name, result.folder.absolute(), result.reason, in_full(request.asked.storage))
+    study = Study(
+        result.study_name, result.folder.absolute(), result.reason, url_in_full(request.asked.storage)
+    )
     refresh_report(study)
     return study
 

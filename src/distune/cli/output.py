@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -35,7 +36,7 @@ def open_closed_streams() -> None:
 
 
 class Terminal(io.FileIO):
-    """A terminal that may be closed while a command works that was told to go on: what comes then, nobody sees."""
+    """A terminal that may be closed while a command works that was told to go on; what comes then is lost."""
 
     def write(self, data: ReadableBuffer) -> int:
         """Shows text; the null device takes the place of a terminal that is gone."""
@@ -44,7 +45,8 @@ class Terminal(io.FileIO):
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), self.fileno())
             return super().write(data)
 
 

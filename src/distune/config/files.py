@@ -28,6 +28,7 @@ _NEEDED = {
     "model_type": "keys with values are needed; leave it out where it has none",
 }
 """What the rules of types ask for in words of YAML, which reads no, 12 and 2026-11-26 as no text."""
+LOAD_CONFIG = "distune.load_config(path) reads a config"
 _LONGEST_RULE = 1_000
 """Characters of a broken rule that are shown; some repeat the value."""
 
@@ -38,7 +39,7 @@ def check_config(config: object) -> None:
     Raises:
         UserError: it is none.
     """
-    check_argument("config", config, Config, remedy="distune.load_config(path) reads one")
+    check_argument("config", config, Config, remedy=LOAD_CONFIG)
 
 
 def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -235,7 +236,7 @@ def _shown(received: Any) -> str:
 
 
 def _path(parts: Sequence[str | int], given: Any) -> list[str]:
-    """The keys to a value, without what pydantic adds to them: the tried member of a union, which nobody wrote."""
+    """The keys to a value, without what pydantic adds to them: the tried member of a union, which is in no file."""
     path = []
     for part in parts:
         is_given = isinstance(given, Mapping) and part in given

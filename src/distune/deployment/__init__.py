@@ -2,6 +2,6 @@
 
 import os
 
-# Read when onnxruntime is imported, by modules of this package alone: newer versions tell their maker of every session,
-# under an id that they keep in the user's cache folder.
+# Read when onnxruntime is imported, by modules of this package alone: newer versions have telemetry, which is on by
+# default, with an id that they keep in the user's cache folder.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

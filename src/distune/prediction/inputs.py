@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.pixels.image_size import holds_several
 from distune.data.pixels.images import located
+from distune.data.pixels.several_pictures import holds_several
 from distune.data.ragged import Ragged, ragged
 from distune.errors import UserError
 from distune.prediction.example_pixels import encoder_pixels

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.data.pixels.image_size import several_pictures
+from distune.data.pixels.several_pictures import several_pictures
 from distune.data.table import Task
 from distune.errors import DataError, UserError
 from distune.prediction.answers import Answers, joined

@@ -665,7 +665,7 @@ def test_a_database_that_is_being_made_holds_no_studies_yet_and_is_not_written(t
 def test_the_url_of_a_file_leads_to_it_from_everywhere(
     given: str | None, whole: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from distune.tuning.study.storage_url import in_full
+    from distune.tuning.study.storage_url import url_in_full
 
     monkeypatch.chdir(tmp_path)
-    assert in_full(given) == (whole and whole.format(here=tmp_path))
+    assert url_in_full(given) == (whole and whole.format(here=tmp_path))

@@ -12,9 +12,9 @@ from PIL import Image, UnidentifiedImageError
 from distune.config import TaskConfig
 from distune.data.labels import PLAIN, parts
 from distune.data.pixels.dicom import dicom_header_in
-from distune.data.pixels.image_size import has_more
 from distune.data.pixels.images import is_deep, located, pixels_of
 from distune.data.pixels.intensity import DEFAULT, PixelRules
+from distune.data.pixels.several_pictures import has_more
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
 from distune.data.table import Split

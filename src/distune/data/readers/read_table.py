@@ -13,8 +13,8 @@ from distune.config import DataConfig, FoldConfig, TaskConfig
 from distune.data.demo.demo import read_demo
 from distune.data.folds import with_fold
 from distune.data.labels import PLAIN, encoded_label, parts, task_of
-from distune.data.pixels.image_size import several_pictures
 from distune.data.pixels.intensity import DEFAULT, PixelRules
+from distune.data.pixels.several_pictures import several_pictures
 from distune.data.readers.checks import (
     NOTHING_KNOWN,
     checked_images,

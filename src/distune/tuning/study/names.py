@@ -104,7 +104,7 @@ def check_before_opening(
     """
     # Looked at first: a command that makes the study right now makes these folders after it.
     has_trials = any((folder / kind).is_dir() for kind in ("trials", "teacher"))
-    # A desktop's copy, "trial_0001 (1)", is in nobody's way.
+    # A desktop's copy, "trial_0001 (1)", takes no trial's place.
     runs = [run for run in sorted((folder / "trials").glob("trial_*")) if run.name[len("trial_") :].isdigit()]
     try:
         with reading(url) as storage:

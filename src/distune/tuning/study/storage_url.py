@@ -40,7 +40,7 @@ def sqlite_file(url: URL) -> Path:
     return Path(unquote(database.removeprefix("file:")) if is_uri else database)
 
 
-def in_full(url: str | None) -> str | None:
+def url_in_full(url: str | None) -> str | None:
     """A URL that leads to the same SQLite file from any working folder; another one, or none, as it is."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
