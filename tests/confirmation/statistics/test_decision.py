@@ -105,6 +105,24 @@ def test_among_equals_the_smallest_is_taken_and_the_base_before_others_of_its_si
             assert each.probability_better in (None, 0.5)
 
 
+@pytest.mark.parametrize(
+    ("score", "cases"), [("auroc", "abcdef"), ("macro_f1", "aaaaaa")], ids=["of a class", "of all"]
+)
+def test_where_a_single_case_decides_the_score_no_chance_is_claimed(score: Any, cases: str) -> None:
+    task, names = Task("kind", ("no", "yes"), score=score), tuple("123456")
+    labels = np.array([[1], [0], [0], [0], [0], [0]])
+    answers = {}
+    for name, yes in (("base", 0.1), ("a", 0.8)):
+        chance = np.array([yes, 0.5, 0.2, 0.2, 0.2, 0.2])
+        rows = SplitPredictions(
+            names, tuple(cases), (task,), labels, (np.stack([1 - chance, chance], axis=1),)
+        )
+        answers[name] = ContenderAnswers(name, (0, 1), {"test": (rows, rows)})
+    everyone = [contender("a", 1), contender("base", None)]
+    found = decide(everyone, answers, "test", searched=30, relevant_gain=0.01)
+    assert (found.contender, found.reason, found.candidates) == ("a", "one_case_decides", {})
+
+
 def test_a_gain_far_below_the_relevant_one_does_not_make_a_config_better() -> None:
     answers = {name: answering(name, rate) for name, rate in (("a", 0.84), ("base", 0.8))}
     contenders = [contender("a", 1), contender("base", None)]

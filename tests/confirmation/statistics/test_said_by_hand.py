@@ -23,6 +23,7 @@ BASE = CandidateGain(0.0, 0.0, 0.0, 0.995, None, 100)
     ("reason", "contender_", "candidates", "parts"),
     [
         ("base_is_missing", "t", {}, ("could not be trained",)),
+        ("one_case_decides", "t", {}, ("single case",)),
         (
             "base_is_best",
             "base",

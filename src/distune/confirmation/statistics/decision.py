@@ -13,6 +13,7 @@ the wrong one. So the rule is that of least expected loss:
   seeds is itself hardly known, and a gain is not called certain here that its interval leaves open.
 - The highest expected score is taken. Candidates within a tenth of the relevant gain of it count as equal: among them
   the one with the fewest parameters is taken, and the base before others of the same size.
+- Where a single case decides a score, its errors are not known, nor any probability: the highest mean is taken.
 
 Source of the shrinkage: Lindley, Smith, "Bayes estimates for the linear model", 1972; of e(n): the expected maximum of
 n standard normals, Blom's approximation, 1958.
@@ -31,7 +32,9 @@ from distune.confirmation.statistics.inference.standard_errors import errors_of,
 from distune.confirmation.statistics.scores.answers import ContenderAnswers
 
 Floats = NDArray[np.float64]
-DecisionReason = Literal["highest_expected", "smallest_of_equals", "base_is_best", "base_is_missing"]
+DecisionReason = Literal[
+    "highest_expected", "smallest_of_equals", "base_is_best", "base_is_missing", "one_case_decides"
+]
 DRAWS = 5000
 OF_THE_RELEVANT_GAIN = 0.1
 """Expected scores closer than this share of the relevant gain count as equal."""
@@ -64,11 +67,11 @@ class Decision:
 
     Attributes:
         contender: its name.
-        reason: highest_expected | smallest_of_equals | base_is_best | base_is_missing.
+        reason: highest_expected | smallest_of_equals | base_is_best | base_is_missing | one_case_decides.
         best_holds_up: whether the best trial of the search is the one.
-        candidates: by name; empty where the base is missing.
+        candidates: by name; empty where the base is missing, or a single case decides a score.
         searched: so many configs were searched.
-        prior_deviation: tau; None where the base is missing.
+        prior_deviation: tau; None where there are no candidates.
     """
 
     contender: str
@@ -104,24 +107,23 @@ def decide(
     base = next((c["name"] for c in contenders if c["is_base"]), None)
     answers = {name: each for name, each in answers.items() if split in each.by_split}
     others = [c for c in contenders if c["kind"] in ("trial", "student_alone") and c["name"] in answers]
-    tables = {
-        name: answers[name].scored(split)[1:]
-        for name in [base, *(c["name"] for c in others)]
-        if name in answers
-    }
-    means = {name: float(values.mean()) for name, (values, _) in tables.items()}
+    names = [base, *(c["name"] for c in others)]
+    scores = {name: answers[name].score(split) for name in names if name in answers}
+    means = {name: float(score.values.mean()) for name, score in scores.items()}
     if base not in means:
         trials = [c["name"] for c in ranked if c["name"] in means]
         if not trials:
             raise ValueError("neither the base config nor a trial has predictions")
         name = max(trials, key=lambda each: means[each])
         return Decision(name, "base_is_missing", name == best, {}, searched, None)
-    scores = ranked[0]["search_score"], next(c for c in contenders if c["is_base"])["search_score"]
-    promised = scores[0] - scores[1] if None not in scores else relevant_gain
+    if any(score.rests_on_one_case for score in scores.values()):
+        name = max(means, key=lambda each: means[each])
+        return Decision(name, "one_case_decides", name == best, {}, searched, None)
+    promises = ranked[0]["search_score"], next(c for c in contenders if c["is_base"])["search_score"]
+    promised = promises[0] - promises[1] if None not in promises else relevant_gain
     tau = prior_deviation(promised, searched, relevant_gain)
-    names = [base, *(c["name"] for c in others)]
     parameters = {c["name"]: (c.get("parameters") or {}).get("total") for c in contenders}
-    candidates = candidates_of(names, means, [tables[name][1] for name in names], tau, parameters)
+    candidates = candidates_of(names, means, [scores[name].pseudovalues for name in names], tau, parameters)
     highest = max(each.expected_gain for each in candidates.values())
     equal = [
         name

@@ -332,6 +332,8 @@ def _recommendation(found: Decision, contenders: Mapping[str, Any]) -> dict[str,
 def _in_words(found: Decision) -> str:
     if found.reason == "base_is_missing":
         return "The base config could not be trained, so no gain is known; this trial has the highest mean score."
+    if found.reason == "one_case_decides":
+        return "A single case decides the score, so no probability is known; this has the highest mean score."
     about = found.candidates[found.contender]
     likely = "over 99%" if about.probability_best > 0.99 else f"{about.probability_best:.0%}"
     chance = f"The probability that it is the best of the {len(found.candidates)} is {likely}."

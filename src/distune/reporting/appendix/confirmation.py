@@ -34,6 +34,8 @@ REASONS = {
     "base_is_best": "no trial scored higher in the search.",
     "base_is_missing": "the base config could not be trained, so no gain is known; this one has the highest "
     "mean score.",
+    "one_case_decides": "a single case decides the score, so no probability is known; this one has the highest mean "
+    "score.",
 }
 
 

@@ -14,7 +14,6 @@ from distune.confirmation.statistics.files import (
     same_examples,
     split_name,
 )
-from distune.confirmation.statistics.inference.significance import Scored
 from distune.confirmation.statistics.scores.case_scores import CaseScores, overall, task_answers
 from distune.data.table import Task
 from distune.errors import UserError
@@ -40,11 +39,6 @@ class ContenderAnswers:
     def score(self, split: str) -> CaseScores:
         """The score that was tuned, of all seeds on a split."""
         return overall(task_answers(self.by_split[split]))
-
-    def scored(self, split: str) -> Scored:
-        """The same as what a comparison takes."""
-        score = self.score(split)
-        return self.name, score.values, score.pseudovalues
 
 
 def read_contender(

@@ -166,7 +166,7 @@ def overall(answers: Sequence[TaskAnswers]) -> CaseScores:
         weighted_mean_score([each.values for each in scores], tasks),
         weighted_mean_score([each.without for each in scores], tasks),
         lowest_score(tasks),
-        any(each.rests_on_one_case for each in scores),
+        len(scores[0].without) < 2 or any(each.rests_on_one_case for each in scores),
     )
 
 
