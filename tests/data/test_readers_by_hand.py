@@ -46,6 +46,7 @@ def test_which_labels_a_row_needs() -> None:
     assert causes(value_problems(rows, ("a", "b"))) == [[one], [one, other], [one], [one, other], []]
     allowed = causes(value_problems(rows, ("a", "b"), allow_missing=True))
     assert allowed == [[], [], [], ["no label at all"], []]
+    assert not any(value_problems(rows, ("a", "b"), needs_labels=False)), "as a table that is evaluated"
 
 
 def test_a_row_needs_a_group_an_own_id_and_one_of_image_and_text() -> None:

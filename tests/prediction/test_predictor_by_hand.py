@@ -94,7 +94,7 @@ def test_cases_and_labels_are_compared_in_their_normal_form() -> None:
 
 
 def test_what_makes_scores_say_less_than_the_number_of_examples_is_said(
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def said(texts: list[str], labels: list[str]) -> list[str]:
         caplog.clear()
@@ -117,13 +117,19 @@ def test_what_makes_scores_say_less_than_the_number_of_examples_is_said(
     model = ByLength()
     model.tasks, model.modalities = (signs,), ("image",)  # type: ignore[assignment]
     looks = Predictor(model, {"signs": 1.0}, Columns())
-    pictures = [Example(str(row), f"{row % 3}.png", f"text {row}") for row in range(4)]
-    data = Labelled("t", pictures, {}, "abcd")
-    first, second = _remarks(looks, data, np.array([[1, MISSING], [MISSING] * 2, [0, 1], [1, MISSING]]))
-    assert first.startswith("1 of 4 examples have no label of task 'signs'"), "not those that lack some"
-    assert (
-        second.startswith("1 example is there more than once, such as '0'") and "contradict" not in second
-    ), "what a student does not read makes no difference"
+    values = (9, 8, 7, 9)
+    for row, value in enumerate(values):
+        Image.fromarray(grey(value)).save(tmp_path / f"{row}.png")
+    files = [Example(str(row), tmp_path / f"{row}.png", f"text {row}") for row in range(4)]
+    arrays = [Example(str(row), grey(value), f"text {row}") for row, value in enumerate(values)]
+    labels = np.array([[1, MISSING], [MISSING] * 2, [0, 1], [1, MISSING]])
+    for pictures in (files, arrays):
+        first, second = _remarks(looks, Labelled("t", pictures, {}, "abcd"), labels)
+        assert first.startswith("1 of 4 examples have no label of task 'signs'"), "not those that lack some"
+        assert second.startswith("1 example is there more than once, such as '0'"), (
+            "whatever its name and text"
+        )
+        assert "contradict" not in second
 
 
 def test_patients_that_look_alike_are_refused_and_those_that_differ_in_signs_are_said(

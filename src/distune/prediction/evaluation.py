@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from distune.confirmation.statistics.inference.intervals import Interval, of_class
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
+from distune.data.pixels.intensity import DEFAULT
 from distune.data.readers.spellings import normal_form
 from distune.data.table import MISSING, Task, label_columns
 from distune.errors import DataError
 from distune.prediction.labelled import Labelled, label_columns_of
-from distune.prediction.novelty import check_novelty
+from distune.prediction.novelty import check_novelty, contents_of
 from distune.prediction.predictor import OnProgress, Predictor
 from distune.training.files.prediction_files import SplitPredictions, read_split_predictions
 from distune.training.scoring.evaluation import evaluate as all_metrics
@@ -63,14 +64,11 @@ def _remarks(predictor: Predictor, data: Labelled, labels: NDArray[np.int64]) ->
                 f"{unknown} of {total} have no label of task {task.name!r}, and count in none of its scores"
             )
     reads = predictor.model.modalities
+    images = contents_of(data.examples, DEFAULT) if "image" in reads else [""] * len(labels)
     rows: dict[tuple[str, str], list[int]] = {}
-    for row, example in enumerate(data.examples):
-        if "image" not in reads or isinstance(example.image, str | Path):
-            key = (
-                str(example.image) if "image" in reads else "",
-                (example.text or "") if "text" in reads else "",
-            )
-            rows.setdefault(key, []).append(row)
+    for row, (image, example) in enumerate(zip(images, data.examples, strict=True)):
+        if image is not None:
+            rows.setdefault((image, (example.text or "") if "text" in reads else ""), []).append(row)
     if again := [same for same in rows.values() if len(same) > 1]:
         differ = sum(
             any(len(set(column) - {MISSING}) > 1 for column in labels[same].T.tolist()) for same in again

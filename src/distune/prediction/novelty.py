@@ -77,22 +77,29 @@ def seen_before(examples: Sequence[Example], seen: Seen, *, reads_images: bool) 
             if len((example.text or "").split()) >= LEAST_WORDS and example.text in seen.texts
         ]
 
-    def digest(example: Example) -> str | None:
-        if example.problem or not isinstance(example.image, str | Path):
+    known = seen.images
+    if any(_is_in_memory(example) for example in examples):
+        decoded = threaded(partial(_pixels_of, seen.rules), seen.files, step=DECODING)
+        known |= {content for content in decoded if content is not None}
+    return [row for row, content in enumerate(contents_of(examples, seen.rules)) if content in known]
+
+
+def contents_of(examples: Sequence[Example], rules: PixelRules) -> list[str | None]:
+    """A digest of each image: of a file's bytes, of the pixels of a picture in memory; None where it cannot be read."""
+
+    def content(example: Example) -> str | None:
+        if example.problem or example.image is None:
             return None
+        if _is_in_memory(example):
+            return _pixels_of(rules, example.image)
         try:
-            return image_fingerprint(str(example.image), seen.rules)
+            return image_fingerprint(str(example.image), rules) or None
         except OSError as error:  # named with its reason where the example is read
             if is_of_the_machine(error):
                 raise
             return None
 
-    found = [row for row, each in enumerate(threaded(digest, examples)) if each in seen.images]
-    pictures = {row: each.image for row, each in enumerate(examples) if _is_in_memory(each)}
-    if pictures:
-        known = frozenset(threaded(partial(_pixels_of, seen.rules), seen.files, step=DECODING)) - {None}
-        found += [row for row, picture in pictures.items() if _pixels_of(seen.rules, picture) in known]
-    return sorted(found)
+    return list(threaded(content, examples))
 
 
 def _is_in_memory(example: Example) -> bool:

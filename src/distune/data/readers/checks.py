@@ -29,7 +29,11 @@ NOTHING_KNOWN: Mapping[str, Collection[str]] = {}
 
 
 def value_problems(
-    examples: Sequence[RawExample], task_names: Sequence[str], *, allow_missing: bool = False
+    examples: Sequence[RawExample],
+    task_names: Sequence[str],
+    *,
+    allow_missing: bool = False,
+    needs_labels: bool = True,
 ) -> list[list[Fault]]:
     """Checks ids, groups, texts and labels, each example for itself.
 
@@ -38,6 +42,7 @@ def value_problems(
         task_names: the label columns.
         allow_missing: a row may lack labels, its image or its text; one of dev or test needs a label at least, to be
             evaluated on.
+        needs_labels: False takes a row of any split without them.
 
     Returns:
         For each example its faults, empty where there is nothing wrong.
@@ -47,7 +52,8 @@ def value_problems(
     for example in examples:
         empty = [task for task, label in zip(task_names, example.labels, strict=True) if not label.strip()]
         faults = [Fault(f"empty label for task {task!r}", remedy=_NO_LABEL) for task in empty]
-        if example.split == "unlabelled" or (allow_missing and example.split == "train"):
+        may_lack = allow_missing and example.split == "train"
+        if example.split == "unlabelled" or may_lack or not needs_labels:
             faults = []
         elif allow_missing:
             of_split = f"a row of the {example.split} split is there to be evaluated on"

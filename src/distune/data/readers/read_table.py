@@ -50,7 +50,8 @@ def read_table(
         check_images: decode every image file; a caller whose process or parent has just checked the same
             set may leave it out. With `on_bad_example: drop` the images are always decoded, because the
             table would otherwise hold other examples.
-        known: by task, classes that a student knows already, which the train split need not hold.
+        known: by task, classes that a student knows already. Its set is evaluated as one table: train need not hold
+            these classes, and rows of any split may lack labels.
 
     Returns:
         The usable examples in file order, the files of train, dev and test one after the other, also where
@@ -79,7 +80,7 @@ def read_table(
     _check_tasks(config, raw)
     usable, faults, spread = _checked(raw, config, check_images or config.on_bad_example == "drop", known)
     structure = raw.structure + spread + _subgroup_problems(config, raw)
-    if not structure:
+    if not structure and not known:
         # A split whose every example is at fault is no second problem, but for one who drops them.
         drops = config.on_bad_example == "drop" or not faults
         left = [example for example, _ in usable] if drops else raw.examples
@@ -137,9 +138,11 @@ def _checked(
     """Returns the usable examples with their image files, what is wrong with each other one, and with all of them."""
     drops = config.on_bad_example == "drop"
     examples, spellings, notes = interpreted(raw.examples, raw.task_names, config)
-    faults = value_problems(examples, raw.task_names, allow_missing=config.missing == "allow")
+    faults = value_problems(
+        examples, raw.task_names, allow_missing=config.missing == "allow", needs_labels=not known
+    )
     _append(faults, spellings)
-    if config.missing == "allow":
+    if config.missing == "allow" and not known:
         examples = set_apart(examples)
     files = ImageFiles(config.root, follow_links=config.follow_links)
     paths = image_paths(files, examples, faults, may_lack=config.missing == "allow")
