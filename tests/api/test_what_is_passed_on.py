@@ -356,12 +356,15 @@ def test_a_frame_that_has_no_splits_is_split_by_the_usual_shares(config: Config)
         **{"data.reader": "csv", "data.image_column": "image", "data.text_column": "text",
            "data.label_columns": ["kind"]}
     )  # fmt: skip
-    splits = [_made_splits(asked.replace(seed=seed), cells) for seed in (1, 1, 2)]
+    alone = [""] * 200
+    splits = [_made_splits(asked.replace(seed=seed), cells, alone) for seed in (1, 1, 2)]
     assert [splits[0].count(split) for split in SPLITS] == [140, 30, 30]
     assert splits[0] == splits[1] != splits[2]
     grouped = asked.replace(**{"data.group_column": "case"})
-    by_case = _made_splits(grouped, {**cells, "case": [str(row // 20) for row in range(200)]})
-    assert all(len(set(by_case[start : start + 20])) == 1 for start in range(0, 200, 20))
+    by_case = _made_splits(grouped, {**cells, "case": [str(row // 20) for row in range(200)]}, alone)
+    by_image = _made_splits(asked, cells, [f"{row // 20}.png" for row in range(200)])
+    for found in (by_case, by_image):
+        assert all(len(set(found[start : start + 20])) == 1 for start in range(0, 200, 20))
 
 
 def test_a_task_may_be_described_without_columns_of_its_own(config: Config, tmp_path: Path) -> None:

@@ -313,6 +313,22 @@ def test_without_cases_the_rows_of_one_image_are_in_one_split(tmp_path: Path) ->
     assert splits[:30] == splits[30:] and set(splits) == set(SPLITS)
 
 
+@pytest.mark.parametrize("out", [".", "new"])
+def test_without_cases_a_copy_of_an_image_is_in_its_split(tmp_path: Path, out: str) -> None:
+    """By `init` and by `data split`, beside the table and elsewhere."""
+    for number in range(60):
+        Image.fromarray(np.full((8, 8), number % 30, np.uint8)).save(tmp_path / f"{number}.png")
+    rows = [(f"{number}.png", "ab"[number % 2]) for number in range(60)]
+    (tmp_path / "t.csv").write_text("file,grade\n" + "\n".join(map(",".join, rows)) + "\n")
+    layout = Layout(tmp_path, "file", None, ("grade",))
+    splits = made_splits(SourceTable(["file", "grade"], rows, layout, lambda cell: not cell), 1)
+    assert splits[:30] == splits[30:] and set(splits) == set(SPLITS)
+    split_whole(tmp_path / "t.csv", tmp_path / out, label_columns=("grade",))
+    parts = [{int(row[0][:-4]) % 30 for row in rows_of(tmp_path / out / f"metadata_{split}.csv")[1:]}
+             for split in SPLITS]  # fmt: skip
+    assert sum(map(len, parts)) == len(set().union(*parts)) == 30
+
+
 def test_a_table_of_train_and_test_gets_its_dev_from_train_by_case(tmp_path: Path) -> None:
     for number in range(80):
         image = np.random.default_rng(number).integers(0, 256, (8, 8), np.uint8)

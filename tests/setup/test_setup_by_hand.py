@@ -50,7 +50,7 @@ def cells(*values: str) -> Cells:
 def pictures(folder: Path, count: int = 60) -> list[str]:
     for number in range(count):
         (folder / f"p/{number}.png").parent.mkdir(parents=True, exist_ok=True)
-        (folder / f"p/{number}.png").touch()
+        (folder / f"p/{number}.png").write_bytes(bytes([number]))
     return [f"p/{number}.png" for number in range(count)]
 
 

@@ -16,7 +16,7 @@ from distune.data.pixels.images import in_bgr, located
 from distune.data.readers.csv_tables import csv_columns
 from distune.data.readers.problems import Fault, by_cause, by_example
 from distune.data.readers.spellings import one_spelling
-from distune.data.split import FRACTIONS, assign_splits
+from distune.data.split import FRACTIONS, assign_splits, groups_by_image
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
 from distune.prediction.example_pixels import array_of, is_picture
@@ -132,8 +132,8 @@ def _written(
     """The folder with the images and tables; one that is there already holds the same."""
     may_lack = config.data.missing == "allow"
     files = [_file_of(image, f"row {row}", may_lack=may_lack) for row, image in enumerate(images)]
-    splits = given or _made_splits(config, cells)
     names = [file and f"{hashlib.sha256(file[0]).hexdigest()[:16]}{file[1]}" for file in files]
+    splits = given or _made_splits(config, cells, [name or "" for name in names])
     rows = {str(config.data.image_column): [f"images/{name}" if name else "" for name in names], **cells}
     content = [[name, *values] for name, values in [*rows.items(), ("split", splits)]]
     digest = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
@@ -161,13 +161,11 @@ def _write_into(
             _write_csv(folder / f"metadata_{split}.csv", rows, chosen)
 
 
-def _made_splits(config: Config, cells: Mapping[str, list[str]]) -> list[Split]:
+def _made_splits(config: Config, cells: Mapping[str, list[str]], images: Sequence[str]) -> list[Split]:
     columns = csv_columns(config.data)
     # As they are read afterwards: a patient in two spellings is one.
     of_row = list(zip(*(one_spelling(cells[name], name)[0] for name in columns.labels), strict=True))
-    groups = (
-        one_spelling(cells[columns.group], "")[0] if columns.group else list(map(str, range(len(of_row))))
-    )
+    groups = one_spelling(cells[columns.group], "")[0] if columns.group else groups_by_image(images)
     # A row without any label is one to learn from: with all of its case it is in train.
     allows = config.data.missing == "allow"
     known = [

@@ -37,6 +37,7 @@ def split_csv(
     *,
     label_columns: Sequence[str],
     group_column: str | None = None,
+    images: Sequence[str] | None = None,
     fractions: tuple[float, float, float] = FRACTIONS,
     seed: int = 42,
     encoding: str | None = None,
@@ -53,7 +54,8 @@ def split_csv(
         metadata: the file to split; its first row names the columns.
         out: folder for the new files, normally the data root.
         label_columns: the columns to stratify on.
-        group_column: patient or case; None makes every row its own group.
+        group_column: patient or case; None makes every row its own group, or those of one image.
+        images: what tells them, see `groups_by_image`, where no column names the group.
         fractions: shares of train, dev and test, adding up to 1; a test share of 0 writes no test file.
         seed: decides between equally good places.
         encoding: of CSV; None finds it out, and says which it took where others would fit. The new files are UTF-8.
@@ -79,7 +81,7 @@ def split_csv(
     if guess:
         _log.warning("%s: read %s", metadata, guess)
     labels = [tuple(normal_form(row[header.index(column)]) for column in label_columns) for row in rows]
-    groups = [str(n) for n in range(len(rows))]
+    groups = groups_by_image(images or [""] * len(rows))
     if group_column:
         groups = [normal_form(row[header.index(group_column)]) for row in rows]
         refuse_case_twins(metadata, f"column {group_column!r}", groups)
@@ -98,6 +100,12 @@ def split_csv(
         }
         for number, split in enumerate(splits)
     }
+
+
+def groups_by_image(images: Sequence[str]) -> list[str]:
+    """A group for each row, named after the first row of the same image; a row without an image is one of its own."""
+    first: dict[str | int, int] = {}
+    return [str(first.setdefault(image or row, row)) for row, image in enumerate(images)]
 
 
 def refuse_case_twins(source: Path | str, what: str, groups: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from distune.errors import UserError
 from distune.setup.image_column import images_of
 from distune.utils.files.atomic import replacing
 from distune.utils.files.paths import read_file
+from distune.utils.threads import threaded
 
 
 def split_whole(
@@ -36,12 +38,15 @@ def split_whole(
         UserError: as `split_csv`, or `image_column` names no image files, which is said before anything is written, or
             another file is where an image should go.
     """
-    found = None
-    if out.resolve() != metadata.parent.resolve():
-        needed = [*options["label_columns"], options.get("group_column")]
-        rows = read_table_rows(metadata, [name for name in needed if name], options.get("encoding"))
+    found, group = None, options.get("group_column")
+    is_elsewhere = out.resolve() != metadata.parent.resolve()
+    if is_elsewhere or not group:
+        needed = [*options["label_columns"], *([group] if group else [])]
+        rows = read_table_rows(metadata, needed, options.get("encoding"))
         found = _images(metadata, *rows[:2], image_column)
-    if found is None:
+    if found is not None and not group:
+        options["images"] = contents(*found[1:])
+    if found is None or not is_elsewhere:
         return split_csv(metadata, out, **options), None
     brought: list[Brought] = []
 
@@ -64,6 +69,17 @@ def _images(
         return None
     place = header.index(column)
     return column, files, [cells[place] for cells in rows]
+
+
+def contents(files: ImageFiles, cells: Sequence[str]) -> list[str]:
+    """What is equal for rows of one image: a digest of the file that a cell names, or the cell where there is none."""
+    found = {cell: files.find(cell) for cell in dict.fromkeys(cells)}
+    there = {cell: file for cell, file in found.items() if isinstance(file, Path)}
+    digests = threaded(
+        lambda file: hashlib.sha256(read_file(file)).hexdigest(), [*there.values()], step="hashing images"
+    )
+    same = dict(zip(there, digests, strict=True))
+    return [same.get(cell, cell.strip()) for cell in cells]
 
 
 @dataclass(frozen=True)

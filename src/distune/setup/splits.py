@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distune.data import SPLITS
+from distune.data.readers.image_files import ImageFiles
 from distune.data.readers.spellings import normal_form
-from distune.data.split import FRACTIONS, assign_splits
+from distune.data.split import FRACTIONS, assign_splits, groups_by_image
 from distune.data.table import Split
 from distune.setup.columns import split_of
+from distune.setup.image_links import contents
 from distune.setup.source_table import SourceTable
 
 
@@ -38,12 +40,11 @@ def splits_of(table: SourceTable, seed: int) -> tuple[list[Split | None], str]:
 
 
 def made_splits(table: SourceTable, seed: int, wanted: Sequence[Split] = SPLITS) -> list[Split]:
-    """Splits by case; a row whose case is not known stands for itself, and without cases rows of one image for one."""
+    """Splits by case; a row whose case is not known stands for itself, and without cases those of one image for one."""
     layout = table.layout
     if layout.group is None:
-        first: dict[str, int] = {}
-        images = table.values(layout.image)
-        groups = [f"row {first.setdefault(image or str(n), n)}" for n, image in enumerate(images)]
+        cells = ["" if table.is_missing(cell) else cell for cell in table.column(layout.image)]
+        groups = groups_by_image(contents(ImageFiles(layout.root, follow_links=layout.follow_links), cells))
     else:
         cases = table.values(layout.group)
         groups = [f"case {case}" if case else f"row {number}" for number, case in enumerate(cases)]
