@@ -104,6 +104,31 @@ def test_a_graph_of_8_bits_answers_one_by_one_and_any_other_in_batches(tmp_path:
         assert answers == pytest.approx(np.exp(means) / np.exp(means).sum(axis=1, keepdims=True), abs=1e-5)
 
 
+def test_a_graph_whose_weights_use_all_8_bits_answers_what_it_computes(tmp_path: Path) -> None:
+    """White pixels and weights of 127: without VNNI, two products in 16 bits would be cut at 32767."""
+    make, held = onnx.helper, onnx.numpy_helper
+    made = onnx.load(str(graph(tmp_path / "m.onnx", size=4)))
+    weights = np.full((48, 3), 127, np.int8) - np.arange(3, dtype=np.int8)
+    made.graph.initializer.append(held.from_array(weights, "weights"))
+    made.graph.initializer.append(held.from_array(np.array(0.001, np.float32), "thousandth"))
+    del made.graph.node[:]
+    made.graph.node.extend(
+        [
+            make.make_node("Flatten", ["pixels"], ["a"]),
+            make.make_node("MatMulInteger", ["a", "weights"], ["b"]),
+            make.make_node("Cast", ["b"], ["c"], to=onnx.TensorProto.FLOAT),
+            make.make_node("Mul", ["c", "thousandth"], ["d"]),
+            make.make_node("Softmax", ["d"], ["p_0"], axis=1),
+        ]
+    )
+    onnx.save(made, str(tmp_path / "m.onnx"))
+    (answers,) = loaded(tmp_path / "m.onnx", image_size=4).probabilities(
+        np.full((1, 3, 4, 4), 255, np.uint8), None
+    )
+    expected = np.exp(-255 * 48 / 1000 * np.arange(3))
+    assert answers[0] == pytest.approx(expected / expected.sum(), abs=1e-7)
+
+
 @pytest.mark.parametrize(
     ("made", "asked", "word"),
     [
@@ -213,8 +238,11 @@ def test_linear_layers_compute_in_8_bits_and_convolutions_are_stored_so(
     kept = {tensor.name: tensor.data_type for tensor in onnx.load(str(file)).graph.initializer}
     assert ("kernel" in kept) is not convolutions and ("kernel.steps" in kept) is convolutions
     assert "weights" not in kept and kinds.INT8 in kept.values()
-    steps = {tensor.name: list(tensor.dims) for tensor in onnx.load(str(file)).graph.initializer}
-    assert steps["weights_scale"] == [4], "a scale for each output"
+    parts = {tensor.name: held.to_array(tensor) for tensor in onnx.load(str(file)).graph.initializer}
+    assert parts["weights_scale"].shape == (4,), "a scale for each output"
+    assert np.abs(parts["weights_quantized"].astype(int)).max() == 64, (
+        "no processor's sum of two products is cut"
+    )
 
 
 def test_a_student_becomes_a_bundle_whose_every_file_has_a_checksum(

@@ -80,6 +80,8 @@ class OnnxModel:
         options.log_severity_level = 4  # what cannot be computed is raised, and named once
         # Weights that are stored in 8 bits become float32 once, here, and not at each prediction.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
+        # Older bundles use all 8 bits; without this, a processor without VNNI cuts their sums of products.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session: Any = onnxruntime.InferenceSession(
                 str(file), options, providers=["CPUExecutionProvider"]
