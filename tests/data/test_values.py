@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def test_the_normal_form(value: str, form: str) -> None:
      ("A", "\N{CYRILLIC CAPITAL LETTER A}"), ("no", "n\N{GREEK SMALL LETTER OMICRON}"),
      ('"x"', "\N{LEFT DOUBLE QUOTATION MARK}x\N{RIGHT DOUBLE QUOTATION MARK}"), ("P-01", "P01"), ("P 7", "p_7"),
      ("left_lung", "left lung"), ("CR", "CR."), ("CR", "'CR"), ("CR", '="CR"'), ("1,234", "1234"), ("1'234", "1234"),
-     ("100000", "1E+05"), ("0", "-0"), ("2", "2."), ("0.5", ".50")],
+     ("100000", "1E+05"), ("0", "-0"), ("2", "2."), ("0.5", ".50"),
+     ("yes", "Ja"), ("falsch", "no")],
 )  # fmt: skip
 def test_signs_that_look_alike_are_noted_and_kept_apart(one: str, other: str) -> None:
     assert sign_twins([one, "CT", other, one]) == [(one, other)]
@@ -68,10 +70,37 @@ def test_signs_that_look_alike_are_noted_and_kept_apart(one: str, other: str) ->
         assert note.startswith(column) and ascii(other) in note and not any(faults)
 
 
+def test_subgroups_that_count_as_one_are_noted() -> None:
+    rows = [
+        replace(row, subgroups=(value, "x"))
+        for row, value in zip(examples(label=list("xyx")), "Aab", strict=True)
+    ]
+    config = DataConfig.model_validate({"subgroup_columns": ["site", "sex"]})
+    (note,) = interpreted(rows, ("grade",), config)[2]
+    assert note.startswith("subgroup site: 'A', 'a'")
+
+
 def test_what_looks_different_is_not_noted() -> None:
     assert (
         sign_twins(
-            ["CT", "MR", "1,5", "15", "", "I-II", "III", "-1", "1", "C", "C+", "12", "1-2", "0.125", "125"]
+            [
+                "CT",
+                "MR",
+                "1,5",
+                "15",
+                "",
+                "I-II",
+                "III",
+                "-1",
+                "1",
+                "C",
+                "C+",
+                "12",
+                "1-2",
+                "0.125",
+                "125",
+                "ja",
+            ]
         )
         == []
     )

@@ -20,6 +20,9 @@ _ALIKE = str.maketrans(
     "АВЕЗКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧον‘’‚‛`´ʹʼ′“”„″‐‑‒–—―−⁄∕×",
     "ABE3KMHOPCTYXIJSaeopcyxijsABEZHIKMNOPTYXov" + "'" * 9 + '"' * 4 + "-" * 7 + "//x",
 )
+_YES = "yes y true t ja j wahr waar oui vrai si sí sì vero sim verdadero verdadeiro"
+_NO = "no n false f nein nee nei nej falsch onwaar non faux falso não"
+_MEANINGS = dict.fromkeys(_YES.split(), "yes") | dict.fromkeys(_NO.split(), "no")
 
 
 def normal_form(value: str) -> str:
@@ -85,9 +88,12 @@ def case_twins(
 
 
 def _bare(look: str) -> str | Decimal:
-    """What is left of a look without the signs that programs and people add, change or leave out; a number's value."""
+    """What is left of a look without the signs that programs and people add, change or leave out; a number's value.
+
+    Yes and no are one word in all languages.
+    """
     if look.isalpha():
-        return look
+        return _MEANINGS.get(look, look)
     text = look.strip("'\"=")
     if _THOUSANDS.fullmatch(text):
         text = re.sub("[^0-9]", "", text)
@@ -99,7 +105,7 @@ def _bare(look: str) -> str | Decimal:
 
 
 def sign_twins(values: Iterable[str]) -> list[tuple[str, ...]]:
-    """Values that differ in signs alone, such as two apostrophes or `P-1` and `P1`: they may be one, and may be two."""
+    """Values that differ in signs, such as `P-1` and `P1`, or in the language of a yes: they may be one or two."""
     by_look: dict[str | Decimal, list[str]] = {}
     for value in dict.fromkeys(values):
         by_look.setdefault(_bare(_look(value.translate(_ALIKE))), []).append(value)

@@ -11,7 +11,7 @@ from distune.data.readers.nothing import CODES, may_be_nothing
 from distune.data.readers.problems import SHOWN, Fault
 from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.spellings import case_twins, normal_form, one_spelling, sign_twins
-from distune.utils.text import counted
+from distune.utils.text import counted, listed
 
 LONGEST_TEXT = 131_072
 """Characters of a text that are kept; no model reads a tenth of them."""
@@ -49,7 +49,7 @@ def interpreted(
     notes = missing.notes()
     faults: list[list[Fault]] = [[] for _ in examples]
     joined, noted = one_spelling(groups, "group")
-    notes += [*noted, *group_notes(joined)]
+    notes += [*noted, *group_notes(joined), *_subgroup_notes(examples, config.subgroup_columns)]
     in_train = [example.split == "train" for example in examples]
     twins = case_twins(joined, in_train)
     for own, group in zip(faults, joined, strict=True):
@@ -108,6 +108,18 @@ def group_notes(groups: Sequence[str]) -> list[str]:
     return [*_same_signs("group", groups), *_doubtful("group", "a patient or case", groups)]
 
 
+def _subgroup_notes(examples: Sequence[RawExample], columns: Sequence[str]) -> list[str]:
+    """One line for each column with values that differ in case alone, which a confirmation scores as one."""
+    notes = []
+    for place, name in enumerate(columns):
+        spellings: dict[str, set[str]] = {}
+        for value in {example.subgroups[place] for example in examples if example.subgroups}:
+            spellings.setdefault(value.casefold(), set()).add(value)
+        several = [listed(sorted(found)) for found in spellings.values() if len(found) > 1]
+        notes += [f"subgroup {name}: {'; '.join(sorted(several)[:SHOWN])} count as one"] if several else []
+    return notes
+
+
 def _has_columns(task: str, config: DataConfig) -> bool:
     return config.tasks.get(task, TaskConfig()).columns is not None
 
@@ -158,7 +170,9 @@ def _same_signs(what: str, values: Iterable[str]) -> list[str]:
         return []
     shown = "; ".join(", ".join(map(ascii, same)) for same in twins[:SHOWN])
     more = f"; and {len(twins) - SHOWN} more" if len(twins) > SHOWN else ""
-    return [f"{what}: {shown}{more} look alike but for signs; where they are one, correct the file"]
+    return [
+        f"{what}: {shown}{more} look alike but for signs, or say the same; where they are one, correct the file"
+    ]
 
 
 def cell_parts(cell: str, settings: TaskConfig) -> list[str]:
