@@ -15,6 +15,7 @@ from distune.analysis.parameters.space import FIRST, Parameter
 from distune.analysis.records import attributes
 from distune.analysis.records.study_record import STATES, Direction, State, StudyRecord, TrialRecord
 from distune.errors import UserError
+from distune.utils.files.csv_files import of_any_length
 from distune.utils.files.paths import read_file
 from distune.utils.text import counted, listed
 
@@ -78,7 +79,7 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         text = read_file(path).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        rows = list(reader)
+        rows = list(of_any_length(reader))
         header = list(reader.fieldnames or [])
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.data.readers.problems import Fault
+from distune.utils.files.csv_files import of_any_length
 from distune.utils.files.json_files import parse_json
 from distune.utils.files.paths import check_is_file, read_file
 from distune.utils.text import NOT_UNICODE, is_unicode, one_line
@@ -48,9 +49,6 @@ DOUBT = "where letters look wrong"
 _AS_CSV = "save it with commas between the cells, and every quote in a quoted cell twice"
 _SAMPLE = 1 << 16
 _SAMPLE_ROWS = 50
-
-csv.field_size_limit(2**31 - 1)  # a long report is cut to what a model can read, not refused
-
 
 LOST_LISTS = (
     "holds empty lists, or values with semicolons; write the word for no label, or null where none is known"
@@ -239,7 +237,7 @@ def _csv_rows(text: str, separator: str, skipped: int) -> Iterator[tuple[int, li
     row = 0
     try:
         lines = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
-        for row, cells in enumerate(lines, start=1):
+        for row, cells in enumerate(of_any_length(lines), start=1):
             if row > skipped and any(cells):
                 yield row, cells
     except csv.Error as error:
@@ -259,8 +257,8 @@ def _separator(text: str, wanted: Sequence[str]) -> tuple[str, int]:
 def _fit(sample: str, separator: str, wanted: Sequence[str]) -> tuple[int, float, int]:
     """How well a separator fits: wanted columns found, rows as wide as the header, columns."""
     try:
-        rows = [cells for cells in islice(csv.reader(StringIO(sample, newline=""), delimiter=separator), _SAMPLE_ROWS)
-                if any(cells)]  # fmt: skip
+        lines = of_any_length(csv.reader(StringIO(sample, newline=""), delimiter=separator))
+        rows = [cells for cells in islice(lines, _SAMPLE_ROWS) if any(cells)]
     except csv.Error:
         return (0, 0.0, 0)
     if not rows:

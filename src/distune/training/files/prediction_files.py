@@ -18,6 +18,7 @@ from distune.training.files.run_folder import check_unchanged, read_text
 from distune.training.scoring.metrics import decisions
 from distune.training.scoring.missing_modalities import kinds_of_input
 from distune.utils.files.atomic import replacing
+from distune.utils.files.csv_files import of_any_length
 from distune.utils.text import inert
 
 DIGITS = 6
@@ -146,7 +147,7 @@ def read_rows(folder: Path, split: str = "dev") -> list[dict[str, str]]:
     path = predictions_file(folder, split)
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
-        rows = list(reader)
+        rows = list(of_any_length(reader))
     except csv.Error as error:
         raise UserError(f"{path} cannot be read: line {reader.line_num}: {error}. {REMEDY}") from None
     names = reader.fieldnames or ()

@@ -31,6 +31,7 @@ from distune.errors import UserError
 from distune.training.files.prediction_files import SplitPredictions
 from distune.training.files.run_folder import read_text
 from distune.utils.files.atomic import replacing
+from distune.utils.files.csv_files import of_any_length
 
 FILE = "subgroups.csv"
 SMALL = 20
@@ -68,7 +69,8 @@ def read_subgroups(confirmation: Path) -> Values:
     if not path.is_file():
         return {}
     try:
-        header, *rows = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+        lines = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+        header, *rows = of_any_length(lines)
     except (csv.Error, ValueError):  # cut in a quoted cell, or empty
         header, rows = [], []
     if header[:1] != ["id"] or any(len(row) != len(header) for row in rows):

@@ -1,0 +1,42 @@
+"""A CSV is read whatever a notebook set in the module of that name, and what it set stays."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from distune.analysis.records.from_csv import _table
+from distune.confirmation.statistics.scores.subgroups import FILE, read_subgroups
+from distune.data.readers.table_formats import open_table
+from distune.training.files.prediction_files import predictions_file, read_rows
+
+LONG = "word " * 50_000
+
+
+@pytest.fixture(params=[20, 10**6])
+def limit(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = csv.field_size_limit(request.param)
+    yield request.param
+    csv.field_size_limit(before)
+
+
+READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "a table": ("table.csv", lambda file: dict(open_table(file).rows)[2][1]),
+    "predictions": (
+        predictions_file(Path(), "dev").name,
+        lambda file: read_rows(file.parent, "dev")[0]["site"],
+    ),
+    "subgroups": (FILE, lambda file: read_subgroups(file.parent)["site"]["1"]),
+    "trials": ("trials.csv", lambda file: _table(file)[1][0]["site"]),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_cells_of_any_length_are_read(name: str, limit: int, tmp_path: Path) -> None:
+    file, read = READERS[name]
+    (tmp_path / file).write_text(f"id,site\n1,{LONG}\n")
+    assert read(tmp_path / file) == LONG
+    assert csv.field_size_limit() == limit
