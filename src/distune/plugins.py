@@ -50,11 +50,20 @@ def loaded_plugins() -> tuple[str, ...]:
 def plugin_behind(error: BaseException) -> str | None:
     """The loaded plugin in whose code, or in what that called, an error arose; None where that is none."""
     packages = {name.partition(".")[0]: name for name in _loaded}
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        module = str(frame.f_globals.get("__name__", ""))
+    for module in _modules(error):
         if found := packages.get(module.partition(".")[0]):
             return found
     return None
+
+
+def is_own_end(error: BaseException) -> bool:
+    """Whether an exit comes from Distune, such as a handler of a signal, and not from what a plugin calls."""
+    return isinstance(error, SystemExit) and _modules(error)[-1].startswith("distune.")
+
+
+def _modules(error: BaseException) -> list[str]:
+    """Where an error passed through, the innermost last."""
+    return [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
 
 
 def _add(name: str, module: ModuleType) -> None:
@@ -90,8 +99,8 @@ def _imported(name: str) -> ModuleType:
     with _without_working_folder():
         try:
             return importlib.import_module(name)
-        except Exception as error:
-            if has_run_out(error):
+        except (Exception, SystemExit) as error:
+            if has_run_out(error) or is_own_end(error):
                 raise
             raise UserError(
                 f"plugin {name} cannot be imported ({type(error).__name__}: {error}); install its package, or put its "

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from distune.cli.error_handling import ending_of
+from distune.cli.error_handling import ending_of, one_message
+from distune.cli.signals import EndByException
 from distune.components import FUSIONS, LOSSES, READERS
 from distune.config import Config, with_values
 from distune.data import read_table
@@ -202,6 +203,26 @@ def test_an_error_in_a_plugin_is_called_its_own(loaded: str, monkeypatch: pytest
         code, message = ending_of(raised.value)
         assert code == 1 and (f"plugin {loaded}" in message) == (plugin is not None)
         assert ("fault of Distune" in message) == (plugin is None)
+
+
+def test_a_plugin_that_ends_the_process_is_named_and_a_signal_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my_script.py").write_text("import sys\nsys.exit(0)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=r"my_script.*SystemExit"):
+        load_plugins(["my_script"])
+    module = ModuleType("my_package")
+    exec("import sys\ndef exits(): sys.exit(0)\ndef goes_on(handler): handler(15, None)", module.__dict__)
+    monkeypatch.setattr("distune.plugins._loaded", ["my_package"])
+    for ends, code in (
+        (module.exits, 1),
+        (lambda: module.goes_on(EndByException()), 143),
+        (lambda: sys.exit(3), 3),
+    ):
+        with pytest.raises(SystemExit) as raised, one_message():
+            ends()
+        assert raised.value.code == code and ("plugin my_package" in capsys.readouterr().err) == (code == 1)
 
 
 def test_a_name_that_a_library_lacks_is_the_fault_of_the_plugin_that_asks_for_it(

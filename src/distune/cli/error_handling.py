@@ -22,7 +22,7 @@ from distune.errors import (
     is_of_the_machine,
     is_out_of_memory,
 )
-from distune.plugins import plugin_behind
+from distune.plugins import is_own_end, plugin_behind
 from distune.utils.text import terminal_message
 
 FAILED = 1
@@ -63,7 +63,7 @@ def one_message() -> Iterator[None]:
         if _is_interrupt(error):
             _last_line("interrupted")
             raise SystemExit(INTERRUPTED) from None
-        if not isinstance(error, Exception):
+        if isinstance(error, SystemExit) and (is_own_end(error) or not plugin_behind(error)):
             raise
         code, message = ending_of(error)
         _last_line(f"error: {message}")
@@ -83,7 +83,7 @@ def _to_nowhere(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def ending_of(error: Exception) -> tuple[int, str]:
+def ending_of(error: BaseException) -> tuple[int, str]:
     """The exit code and the message for an error.
 
     Args:
@@ -155,7 +155,7 @@ def _where_full(error: BaseException) -> str:
     return f" while writing {written}; free some space" + " or set TMPDIR to another folder" * is_temporary
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0][:500]
 
 
@@ -170,7 +170,7 @@ def _all_named(examples: Sequence[str]) -> str:
     )
 
 
-def _kept(error: Exception) -> str:
+def _kept(error: BaseException) -> str:
     """Writes the traceback to a file; says where it is."""
     text = "".join(traceback.format_exception(error))
     name = _written(text, prefix="distune-traceback-", suffix=".log")

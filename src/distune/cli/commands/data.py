@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -76,14 +75,16 @@ def audit(
         refuse("only with --out", {"--overwrite": overwrite})
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
+    from distune.utils.files.json_files import as_json
     from distune.utils.files.output_files import check_output
 
     if out:
-        is_audit = partial(re.match, rb'{\n  "findings": \[')
+        audited = {"config": str(config.resolve()), "data": str(chosen.data.root.resolve())}
+        head = as_json(audited).rstrip().removesuffix("\n}").encode() + b",\n"
         check_output(
             out,
-            is_audit,
-            "audit.json",
+            lambda start: start.startswith(head),
+            "audit by this config",
             suffix=".json",
             inputs=[config, chosen.data.root],
             overwrite=overwrite,
@@ -100,7 +101,7 @@ def audit(
     print_audit(report)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(out, report.to_dict())
+        write_json(out, {**audited, **report.to_dict()})
         say(f"wrote {out}")
 
 
