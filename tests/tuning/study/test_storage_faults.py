@@ -3,6 +3,7 @@ clock that is set: named, and nothing is lost."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import threading
@@ -47,6 +48,21 @@ def test_a_cut_file_is_named_at_once(tmp_path, study):
     with pytest.raises(UserError, match="damaged"):
         waits.retry()(lambda: study.set_user_attr("a", 1))
     assert waits.seconds == []
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_file_that_is_cut_in_mid_study_is_named_and_not_written_into(tmp_path, study, share):
+    file = tmp_path / "study.db"
+    study.set_user_attr("a", 1)
+    with sqlite3.connect(file) as other:
+        other.execute("PRAGMA wal_checkpoint")
+    study.set_user_attr("a", 2)
+    os.truncate(file, int(file.stat().st_size * share) // 4096 * 4096)
+    cut = file.read_bytes()
+    for _ in range(2):
+        with pytest.raises(UserError, match="became smaller"):
+            StorageRetry()(lambda: study.set_user_attr("a", 3))
+    assert file.read_bytes() == cut
 
 
 @pytest.mark.parametrize("damage", ["param_value = 'x'", "distribution_json = '{}'"])

@@ -215,7 +215,7 @@ def is_not_found(error: Exception) -> bool:
 
 
 class _SameFile:
-    """Checks that an SQLite file is still the one that was opened; what is written into a deleted one is lost.
+    """Checks that an SQLite file is still the one that was opened, and whole; what is written into another is lost.
 
     Args:
         file: exists.
@@ -223,26 +223,37 @@ class _SameFile:
 
     def __init__(self, file: Path):
         self._file = file
-        self._was = self._identity()
+        self._was, self._bytes = self._found()
 
     def __call__(self, *_: object) -> None:
         """Called before a connection is made, or used.
 
         Raises:
-            UserError: the file was deleted, or another one lies in its place.
+            UserError: the file was deleted or cut, or another one lies in its place.
         """
-        if self._identity() != self._was:
+        was, size = self._found()
+        if was != self._was:
             raise UserError(
                 f"storage: {self._file} was deleted or replaced by another file while this command worked on it; put "
                 "the file back, and the same command resumes its study. The run folders of its trials are kept"
             )
+        if (
+            size < self._bytes
+        ):  # which SQLite itself notices where it misses a page, and never where it writes one
+            raise UserError(
+                f"storage: {self._file} became smaller while this command worked on it ({size:,} of {self._bytes:,} "
+                "bytes): it is damaged, put a copy back, or another program compacted it; then the same command "
+                "resumes its study. The run folders of its trials are kept"
+            )
+        self._bytes = size
 
-    def _identity(self) -> tuple[int, int] | None:
+    def _found(self) -> tuple[tuple[int, int] | None, int]:
+        """Which file it is, and its size in bytes."""
         try:
             found = self._file.stat()
         except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino
+            return None, 0
+        return (found.st_dev, found.st_ino), found.st_size
 
 
 def _with_its_reason(about: ExceptionContext, file: Path) -> OperationalError | None:
@@ -264,9 +275,9 @@ def _why_no_file(error: BaseException, file: Path) -> OSError | None:
 
 def _leave_write_ahead(engine: Engine) -> None:
     """A finished study is one plain file, which also a read-only disk can hold; not while others have it open."""
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DatabaseError
 
-    if engine.name == "sqlite":
-        with suppress(OperationalError), engine.connect() as connection:
+    if engine.name == "sqlite":  # what is wrong with the file has been said before
+        with suppress(DatabaseError, UserError), engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA busy_timeout=0")
             connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
