@@ -19,7 +19,7 @@ from tune_process import start
 
 from distune.errors import UserError
 from distune.tuning.coordinator.failures import TAIL
-from distune.tuning.study import read_only
+from distune.tuning.study import read_only, slow_answers
 from distune.tuning.study import storage as storage_module
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import open_storage
@@ -231,7 +231,9 @@ def test_the_longest_output_of_a_failure_fits_and_what_does_not_fit_is_refused_a
         StorageRetry()(lambda: study.set_user_attr("k" * 1000, 0))
 
 
-def test_what_another_program_has_locked_is_not_waited_for_without_end(server, monkeypatch):
+def test_what_another_program_has_locked_is_not_waited_for_without_end_or_a_word(server, monkeypatch, caplog):
+    monkeypatch.setattr(slow_answers, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(slow_answers, "waiting_for", slow_answers.Watch())
     lock = (
         "LOCK TABLES studies WRITE"
         if "mysql" in server.url
@@ -247,6 +249,7 @@ def test_what_another_program_has_locked_is_not_waited_for_without_end(server, m
         with pytest.raises(UserError, match="cannot be read"):
             readable.get_all_studies()
         other.invalidate()  # in a pool it would keep the lock
+    assert "has not answered" in caplog.text
 
 
 def test_a_wrong_password_is_refused_without_being_shown(server):

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import optuna
 import psutil
@@ -18,6 +19,7 @@ from study_helpers import coordinator, settings_of, sqlite_study, training
 
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease, leases
+from distune.tuning.study import slow_answers
 from distune.tuning.study.storage_retry import StorageRetry, _said
 from distune.tuning.summary import write_summary
 
@@ -153,13 +155,16 @@ def test_a_file_that_cannot_be_written_is_waited_for_and_named(study, caplog):
     assert len(waits.seconds) > 2 and "readonly" in caplog.text
 
 
-def test_a_lock_of_another_program_is_waited_out(tmp_path, study):
+def test_a_lock_of_another_program_is_waited_out_and_said(tmp_path, study, monkeypatch, caplog):
+    monkeypatch.setattr(slow_answers, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(slow_answers, "waiting_for", slow_answers.Watch())
     other = sqlite3.connect(tmp_path / "study.db", check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     began = time.monotonic()
     threading.Timer(0.3, other.rollback).start()
     assert coordinator(study, settings_of(), tmp_path, n_trials=2).run() == "finished"
     assert time.monotonic() - began >= 0.3
+    assert [line for line in caplog.messages if "study.db has not answered" in line]
     other.close()
 
 
@@ -212,6 +217,12 @@ class InterfaceError(Exception):
     """As drivers have them."""
 
 
+class DeniedError(Exception):
+    """As drivers of PostgreSQL have them, where the server says something."""
+
+    diag = SimpleNamespace(message_primary="permission denied")
+
+
 class OperationalError(Exception):
     """As drivers of MySQL have them, with the number of the error."""
 
@@ -227,6 +238,13 @@ class OperationalError(Exception):
         (OperationalError(2003, "Can't connect to 'host'"), "InterfaceError: OperationalError"),
         (InterfaceError(0, ""), "InterfaceError"),
         (OperationalError(1290, "runs with --read-only"), "InterfaceError: runs with --read-only"),
+        (
+            OperationalError(2003, "at 'h' ([Errno 111] No route)"),
+            "InterfaceError: OperationalError: No route",
+        ),
+        (InterfaceError("to h failed: at h failed: refused\n\tat h?"), "InterfaceError: refused"),
+        (InterfaceError("to h failed: FATAL:  too many clients"), "InterfaceError: too many clients"),
+        (DeniedError("at host"), "InterfaceError: DeniedError: permission denied"),
     ],
 )
 def test_an_error_of_a_database_is_said_without_addresses(original: BaseException, said: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.errors import UserError
+from distune.tuning.study.slow_answers import say_slow_answers
 from distune.tuning.study.storage import (
     LOCK_SECONDS_OF_READERS,
     begin_sessions,
@@ -133,6 +134,7 @@ def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
         _check_tables(probe, shown)
         kind_of_storage = _readable(shown)
         storage = with_tables(lambda: kind_of_storage(url, engine_kwargs=options, skip_table_creation=True))
+    say_slow_answers(storage.engine, redacted(shown))
     kind = parsed.get_backend_name()
     if kind in _READ_ONLY:
         begin_sessions(storage.engine, (*limit, _READ_ONLY[kind]))

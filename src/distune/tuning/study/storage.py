@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.errors import UserError, is_disk_full
+from distune.tuning.study.slow_answers import say_slow_answers, waiting_for
 from distune.tuning.study.storage_url import (
     has_bare_at,
     hide_secrets,
@@ -63,6 +64,7 @@ def open_storage(url: str) -> RDBStorage:
     with open_engine(url, file):
         options = engine_options(parsed)
         storage = with_tables(lambda: FastReadingStorage(url, engine_kwargs=options))
+    say_slow_answers(storage.engine, redacted(url))
     begin_sessions(storage.engine, _OF_SQLITE if file is not None else lock_limit(parsed, LOCK_SECONDS))
     if file is not None:
         check = _SameFile(file)
@@ -115,7 +117,8 @@ def open_engine(url: str, file: Path | None = None) -> Iterator[None]:
 
     database = (SQLAlchemyError, StorageInternalError, CommandError)
     try:
-        yield
+        with waiting_for(redacted(url)):
+            yield
     except (*database, ImportError, RuntimeError, LookupError, ValueError) as error:
         if is_disk_full((file and _why_no_file(error.__cause__ or error, file)) or error.__cause__ or error):
             raise OSError(errno.ENOSPC, "no space for the storage", str(file or redacted(url))) from None

@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 _DAMAGED = re.compile(r"malformed|not a database|no such (table|column)", re.I)
 _REFUSED = re.compile(r"read-?only|InsufficientPrivilege", re.I)
 _OF_MYSQL_CLIENTS = range(2000, 3000)
+_WITHOUT_ADDRESS = re.compile(r".*failed: (?:FATAL: +)?(.+)|.*\[Errno -?\d+\] ([^)]+)")
+"""What a server of PostgreSQL, or the system, says within what a driver says of a connection."""
 OPENING_LIMIT = 30.0
 """Seconds that a study is waited for when it is opened: nothing has begun yet that could be lost."""
 OUTAGE_LIMIT = 600.0
@@ -124,6 +126,9 @@ def _said(error: BaseException) -> str:
     match original.args:
         case (int(code), str(said)) if code >= 1000 and code not in _OF_MYSQL_CLIENTS:  # by a server of MySQL
             return f"{kind}: {said}"
-    if not type(original).__module__.startswith("sqlite3"):
-        return f"{kind}: {type(original).__name__}" if type(original).__name__ != kind else kind
-    return f"{kind}: {str(original).splitlines()[0] if str(original) else ''}"
+    if type(original).__module__.startswith("sqlite3"):
+        return f"{kind}: {str(original).splitlines()[0] if str(original) else ''}"
+    inner, found = type(original).__name__, _WITHOUT_ADDRESS.match(str(original))
+    by_server = getattr(getattr(original, "diag", None), "message_primary", None)
+    words = found[found.lastindex or 0] if found else by_server
+    return ": ".join(part for part in (kind, inner * (inner != kind), words) if part)
