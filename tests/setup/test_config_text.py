@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from distune.config import Config, EncoderConfig, parse_config
 from distune.errors import ConfigError
@@ -19,7 +20,8 @@ from distune.setup.config_text import FirstConfig, config_text
 from distune.setup.downloads import download_lines
 from distune.setup.encoders import Encoders, _frozen, _tiny
 from distune.tuning.space.build import left_out
-from distune.tuning.tune import search_space
+from distune.tuning.space.inert import without_effect
+from distune.tuning.tune import base_of, search_space
 
 LAYOUT = Layout(
     Path("images"),
@@ -135,6 +137,28 @@ def test_a_value_that_nothing_reads_is_remarked(tiny_config: Callable[..., Confi
     }
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"study": {"tune_fusion": True}, "student__text": "none", "teacher__vision": "none"}, "study.tune_fusion"),
+        ({"study": {"tune_fusion": True}, "student__text": "none"}, None),  # the teacher's is searched
+        ({"study": {"tune_loss": True, "only": ["alpha"]}}, "study.tune_loss"),
+        ({"study": {"prune_teacher": True}, "distillation__loss": "none"}, "study.prune_teacher"),
+        ({"study": {"prune_teacher": True, "tune_loss": True}, "distillation__loss": "none"}, None),
+        ({"study": {"gpus": ["cpu", "cpu"], "workers": 1}}, "study.gpus"),
+        ({"study": {"gpus": ["cpu", "cpu"]}}, None),
+    ],
+)  # fmt: skip
+def test_how_a_study_searches_without_effect_is_named(
+    tiny_config: Callable[..., Config], values: dict[str, Any], said: str | None
+) -> None:
+    config = base_of(asked := tiny_config(**values))
+    lines = without_effect(search_space(config, asked.study), config, asked.study)
+    assert [line.partition(":")[0].split()[0] for line in lines if line.startswith("study")] == [said] * bool(
+        said
+    )
+
+
 @pytest.mark.parametrize("role", ["teacher", "student"])
 def test_the_width_of_a_model_without_fusion_is_not_called_one_without_effect(
     tiny_config: Callable[..., Config], role: str
@@ -162,6 +186,8 @@ def test_values_outside_of_the_ranges_are_a_remark_unless_the_config_has_ranges(
         ({"gpus": ["cuda:77"]}, "cuda:77 is not on this machine"),
         ({"folds": 3, "strategy": "staged"}, "folds: a staged search"),
         ({"folds": 3, "pruner": "hyperband"}, "hyperband"),
+        ({"folds": 900}, "folds"),
+        ({"strategy": "staged", "only": ["alpha"]}, "no parameter of the teacher"),
         ({"name": "../x"}, "../x"),
         ({}, None),
     ],
@@ -174,6 +200,28 @@ def test_what_tune_would_refuse_of_the_study_section_is_a_remark(
     assert len(said) == (word is not None) and all(
         remark.startswith("to tune it: ") and str(word) in remark for remark in said
     )
+
+
+def test_leaks_for_which_tune_asks_whether_they_are_accepted_are_remarks(
+    tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    """As `tune` finds them: in texts and images, too."""
+    for split, count in (("train", 40), ("dev", 20)):
+        lines = ["image,text,kind"]
+        for row in range(count):
+            Image.effect_noise((16, 16), 90).save(tmp_path / f"{split}{row}.png")
+            lines.append(f"{split}{row}.png,a {['cat', 'dog'][row % 2]} here,{'ab'[row % 2]}")
+        (tmp_path / f"metadata_{split}.csv").write_text("\n".join(lines))
+    columns = {"image_column": "image", "text_column": "text", "label_columns": ["kind"]}
+    data = {"data": {"reader": "csv", "root": str(tmp_path), **columns}}
+    config = tiny_config(**data)
+    said = [line for line in check(config, "c.yaml", estimates=False).remarks if "search range" not in line]
+    assert said and all(line.startswith("to tune it: ") for line in said)
+    assert not [
+        line
+        for line in check(config.replace(**{"study.accept_leaks": True}), "c.yaml", estimates=False).remarks
+        if line in said
+    ]
 
 
 def test_what_would_be_fetched_is_named_once_with_its_size(

@@ -27,8 +27,8 @@ from distune.setup.init import _max_tokens, prepare
 from distune.setup.source_table import SourceTable
 from distune.setup.splits import made_splits
 from distune.tuning.space.build import build_space
-from distune.tuning.space.groups import fields_without_effect
 from distune.tuning.space.space import contains
+from distune.tuning.space.without_effect import fields_without_effect
 
 HEADER = ["Bild", "Größe", "Patient", "Befund"]
 

@@ -12,8 +12,8 @@ from distune.config import Config, with_values
 from distune.training.run import run, run_teacher
 from distune.tuning.coordinator.proposals import suggest
 from distune.tuning.space.build import build_space
-from distune.tuning.space.groups import fields_without_effect
 from distune.tuning.space.space import Space
+from distune.tuning.space.without_effect import fields_without_effect
 from distune.tuning.staged import StudentSpace, split_settings
 from distune.tuning.study.settings import StudySettings
 

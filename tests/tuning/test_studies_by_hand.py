@@ -26,6 +26,7 @@ from distune.tuning.dashboard import copy_study
 from distune.tuning.fork_study import _copy, _is_fork_of, _point
 from distune.tuning.search.teacher_pruner import TEACHER_SCORES
 from distune.tuning.space.space import DEFAULT_SPACE, Space, choice_of
+from distune.tuning.space.without_effect import Ignored
 from distune.tuning.status import RunningTrial, StudyStatus, status_of
 from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.study.fast_storage import DamagedValueError
@@ -275,9 +276,8 @@ def test_the_base_config_s_own_trial_is_copied_wherever_it_lies() -> None:
 def test_the_point_of_a_config_in_another_space_has_what_has_an_effect() -> None:
     base = base_config(distillation__loss="none", distillation__alpha=0.75)
     both = {name: DEFAULT_SPACE[name] for name in ("alpha", "T")}
-    settings = replace(
-        settings_of(base), space=Space(both, {"distillation.loss": {"none": frozenset({"T"})}})
-    )
+    of_none = Ignored("distillation.T", {"distillation.loss": frozenset({"none"})})
+    settings = replace(settings_of(base), space=Space(both, [of_none]))
     assert _point(base, settings) == {"alpha": 0.75}
 
 
@@ -355,6 +355,8 @@ def test_what_keeps_a_study_from_being_resumed() -> None:
     named_so = {"teacher": {**teachers["teacher"], "key": "teacher.fusion"}}
     (line,) = differing({**held, "search_space": {**named_so, **held["search_space"]}}, settings)
     assert line.startswith("search space teacher: ") and line.endswith("absent now")
+    inert = replace(settings, space=Space(settings.space.parameters, [Ignored("teacher.fusion", {})]))
+    assert differing({**held, "search_space": {**named_so, **held["search_space"]}}, inert) == []
     for key, value in (
         ("seed", 7),
         ("strategy", "staged"),

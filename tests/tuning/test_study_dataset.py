@@ -17,6 +17,7 @@ from distune.data.audit.findings import AuditReport, Finding
 from distune.data.fingerprint import table_fingerprint
 from distune.data.readers.table_formats import TableFile
 from distune.errors import UserError
+from distune.tuning.space.without_effect import ignored_in
 from distune.tuning.study_dataset import AUDIT_NAME, Inspection, inspect
 
 
@@ -38,7 +39,8 @@ def test_a_data_set_with_leaks_is_refused_unless_they_are_accepted(
     monkeypatch.setattr(checking, "check_experiment", lambda config, source: table)
     monkeypatch.setattr(auditing, "audit", lambda table: AuditReport(tuple(found), ()))
     clean = inspect(config, "c.yaml", accept_leaks=False)
-    assert clean == Inspection(table_fingerprint(table), AuditReport(tuple(found), ()).to_dict())
+    audit = AuditReport(tuple(found), ()).to_dict()
+    assert clean == Inspection(table_fingerprint(table), audit, ignored_in(table))
     found.append(Finding("leak", "severe", "one patient in two splits", "p1"))
     with pytest.raises(UserError, match="one patient in two splits: p1") as refused:
         inspect(config, "c.yaml", accept_leaks=False)

@@ -13,13 +13,15 @@ from distune.tuning import tune as module
 from distune.tuning.search.pruners import WARMUP_EPOCHS
 from distune.tuning.staged import TEACHER_WARMUP
 from distune.tuning.study.settings import StudySettings
-from distune.tuning.tune import _check, _study_settings, base_of, search_space, values_outside
+from distune.tuning.study_dataset import Inspection
+from distune.tuning.tune import _check, _searched, _study_settings, base_of, search_space, values_outside
 from tests.stand_ins import refusing_as
 
 
 def settings(**asked: Any) -> tuple[StudySettings, StudySettings | None]:
     request = tune_request(base_config(seed=9), config_path="c.yaml", **asked)
-    return _study_settings(request, base_of(request.config), "sha256:7")
+    base = base_of(request.config)
+    return _study_settings(request, base, search_space(base, request.asked), "sha256:7")
 
 
 def test_a_study_is_about_what_was_asked_for() -> None:
@@ -98,7 +100,7 @@ def test_a_loss_that_asks_no_teacher_leaves_it_out() -> None:
 def test_what_is_left_out_of_the_search_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     gamma = {"type": "float", "low": 0.1, "high": 1}
     config = base_config(distillation__loss="vanilla", search_space={"gamma": gamma})
-    _study_settings(tune_request(config), base_of(config), "sha256:7")
+    _searched(base_of(config), config.study, Inspection("sha256:7"))
     values_outside(config)
     assert ["gamma" in record.getMessage() for record in caplog.records] == [True]
 

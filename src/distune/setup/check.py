@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from distune.checking import check_experiment
 from distune.config import Config
-from distune.data.audit.leaks import group_findings
+from distune.data.audit.audit import audit
 from distune.data.demo.demo import without_writing
 from distune.data.table import Table
 from distune.setup.downloads import download_lines
 from distune.setup.estimate import NO_MEMORY, TRIED, Estimate, estimate
 from distune.training.scoring.scores import undefined_scores
-from distune.tuning.space.build import left_out
-from distune.tuning.space.inert import inert_values
+from distune.tuning.space.inert import without_effect
+from distune.tuning.space.without_effect import ignored_in
+from distune.tuning.study_dataset import leaks
 from distune.tuning.tune import base_of, refused, search_space, values_outside
 
 
@@ -57,29 +58,16 @@ def check(config: Config, source: str, *, estimates: bool = True) -> Checked:
                 remarks.append(
                     f"no estimate: {TRIED} examples do not fit this machine's memory ({type(error).__name__})"
                 )
+        refusals = [*outside, *refused(looked_at)]
+        if not config.study.accept_leaks:
+            refusals += leaks(audit(table))
     base = base_of(config)
-    space = search_space(base, config.study)
-    remarks += [*inert_values(space, base), *left_out(space, base, config.study.only)]
-    if not config.distillation.unlabelled and not len(table.rows("unlabelled")):
-        remarks.append("distillation.unlabelled: false has no effect, as no row is unlabelled")
-    leaks = [] if config.study.accept_leaks else _leaks(table)
-    remarks += [
-        *download_lines(config),
-        *(f"to tune it: {line}" for line in [*outside, *refused(config), *leaks]),
-    ]
+    space = search_space(base, config.study, ignored_in(table))
+    remarks += [*without_effect(space, base, config.study), *download_lines(config)]
+    remarks += [f"to tune it: {line}" for line in refusals]
     if len(test := table.rows("test")):
         remarks += [
             f"to evaluate the test split: {line}"
             for line in undefined_scores(table.labels[test], table.tasks)
         ]
     return Checked(table, measured, tuple(remarks))
-
-
-def _leaks(table: Table) -> list[str]:
-    """The severe findings of an audit that need no look at the images; the others are those of `distune audit`."""
-    labelled = table.labelled()
-    return [
-        f"{finding.title}: {finding.detail}"
-        for finding in group_findings(labelled)
-        if finding.severity == "severe"
-    ]

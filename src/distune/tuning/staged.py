@@ -80,7 +80,7 @@ def split_settings(settings: StudySettings) -> tuple[StudySettings, StudySetting
         raise UserError("strategy staged: no parameter of the teacher is searched; use --strategy joint")
     of_teacher = space.part(teachers)
     # Which teacher is good is asked of the teacher alone, whatever the base config's loss makes of it.
-    alone = {choice: table for choice, table in space.ignored.items() if _is_for_teachers(choice)}
+    alone = [each for each in space.ignored if all(map(_is_for_teachers, each.when))]
     return (
         replace(settings, space=Space(of_teacher, alone), strategy="teacher", warmup=TEACHER_WARMUP),
         replace(settings, space=Space(space.part(space.parameters.keys() - teachers), space.ignored),

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from distune.config import Config, with_values
+from distune.data import read_table
+from distune.data.audit.findings import AuditReport
 from distune.errors import UserError
+from distune.tuning.space.without_effect import Ignored, ignored_in
 from distune.utils.files.atomic import write_text
 
 _log = logging.getLogger(__name__)
@@ -23,10 +26,12 @@ class Inspection:
     Args:
         fingerprint: hash of all examples.
         audit: the audit as plain values; None where it was not made.
+        ignored: what these examples leave without effect.
     """
 
     fingerprint: str
     audit: dict[str, Any] | None = None
+    ignored: tuple[Ignored, ...] = ()
 
     def write(self, folder: Path) -> None:
         """Keeps the audit beside the study, for its report."""
@@ -49,7 +54,6 @@ def inspect(config: Config, source: str, *, accept_leaks: bool, folds: int | Non
             there can be no cache.
     """
     from distune.checking import check_experiment
-    from distune.data import read_table
     from distune.data.audit.audit import audit
     from distune.data.fingerprint import table_fingerprint
     from distune.data.readers.table_formats import guesses
@@ -61,12 +65,26 @@ def inspect(config: Config, source: str, *, accept_leaks: bool, folds: int | Non
         _log.warning("%s", note)
     report = audit(table)
     if report.leaks and not accept_leaks:
-        found = "\n".join(f"  {leak.title}: {leak.detail}" for leak in report.leaks)
+        found = "\n".join(f"  {leak}" for leak in leaks(report))
         raise UserError(
             f"{config.data.root}: a score on these data would mislead:\n{found}\n"
             "Repair the data (`distune audit` shows the rows), or tune anyway with --accept-leaks."
         )
+    check_folds(config, folds)
+    return Inspection(table_fingerprint(table), report.to_dict(), ignored_in(table))
+
+
+def leaks(report: AuditReport) -> list[str]:
+    """One line for each severe finding of an audit, for which a data set is not tuned on unless they are accepted."""
+    return [f"{leak.title}: {leak.detail}" for leak in report.leaks]
+
+
+def check_folds(config: Config, folds: int | None) -> None:
+    """Makes the folds once; None makes none.
+
+    Raises:
+        UserError: there cannot be so many.
+    """
     if folds is not None:
         folded = with_values(config, {"data.fold": {"number": 1, "of": folds}})
         read_table(folded.data, config.seed, check_images=False)
-    return Inspection(table_fingerprint(table), report.to_dict())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,12 +23,14 @@ from distune.tuning.fork_study import check_is_fork, fork, study_to_copy
 from distune.tuning.request import TrialFunctions, TuneRequest, TuneResult
 from distune.tuning.search.pruners import WARMUP_EPOCHS, check_pruner_of_folds
 from distune.tuning.search.samplers import check_sampler
-from distune.tuning.space.build import build_space, left_out
-from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
+from distune.tuning.space.build import build_space
+from distune.tuning.space.groups import asked_groups
 from distune.tuning.space.impossible import impossible
+from distune.tuning.space.inert import without_effect
 from distune.tuning.space.out_of_range import outside
 from distune.tuning.space.space import Space
 from distune.tuning.space.starting_point import narrowed, started_from, with_space
+from distune.tuning.space.without_effect import Ignored, fields_without_effect
 from distune.tuning.staged import (
     SUFFIX,
     best_teachers,
@@ -45,7 +48,7 @@ from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_fold
 from distune.tuning.study.storage import default_url, opened
 from distune.tuning.study.storage_retry import OPENING_LIMIT, StorageRetry
 from distune.tuning.study.storage_url import redacted
-from distune.tuning.study_dataset import Inspection, inspect
+from distune.tuning.study_dataset import Inspection, check_folds, inspect
 from distune.tuning.study_run import Ending, StudyRunner
 from distune.tuning.summary import BEST_CONFIG_NAME, LOG_NAME, SUMMARY_NAME, write_summary
 from distune.utils.files.atomic import check_replaceable
@@ -75,8 +78,9 @@ def tune(request: TuneRequest) -> TuneResult:
     _check(request)
     base = base_of(request.config, request.config_path or "config")
     dataset = _dataset(request, base)
-    settings, teacher = _study_settings(request, base, dataset.fingerprint)
     asked = request.asked
+    space = _searched(base, asked, dataset)
+    settings, teacher = _study_settings(request, base, space, dataset.fingerprint)
     name = request.fork or asked.name
     name = name or study_to_continue(request.logs, asked.storage, settings, asked.n_trials, teacher)
     name = name or new_name(request.config.name, datetime.now())
@@ -122,14 +126,16 @@ def base_of(config: Config, source: str = "config") -> Config:
     return base if asked.space is None else with_space(base, asked.space)
 
 
-def search_space(base: Config, asked: StudyConfig) -> Space:
-    """The search space around a base config that a `study` section asks for."""
-    groups = {
-        **(fusion_group() if asked.tune_fusion else {}),
-        **(loss_group() if asked.tune_loss else {}),
-        **(backbone_group(base) if asked.tune_backbones else {}),
-    }
-    return build_space(base, groups=groups, only=asked.only, ignored=fields_without_effect(base))
+def search_space(base: Config, asked: StudyConfig, ignored: Sequence[Ignored] = ()) -> Space:
+    """The search space around a base config that a `study` section asks for.
+
+    Args:
+        base: the base config.
+        asked: the `study` section.
+        ignored: what the data set leaves without effect.
+    """
+    groups = {name: each for group in asked_groups(asked, base).values() for name, each in group.items()}
+    return build_space(base, groups=groups, only=asked.only, ignored=[*fields_without_effect(base), *ignored])
 
 
 def values_outside(config: Config) -> list[str]:
@@ -140,9 +146,15 @@ def values_outside(config: Config) -> list[str]:
 
 
 def refused(config: Config) -> list[str]:
-    """Why `tune` would refuse what a config's `study` section asks for, on this machine; nothing where it would not."""
+    """Why `tune` would refuse what a config's `study` section asks for, on this machine; nothing where it would not.
+
+    The config and its data are sound; the leaks of an audit are none of these.
+    """
+    request, base = TuneRequest(config=config), base_of(config)
     try:
-        _check(TuneRequest(config=config))
+        _check(request)
+        _study_settings(request, base, search_space(base, request.asked), "")
+        check_folds(base, request.asked.folds)
     except UserError as error:
         return [str(error)]
     return []
@@ -211,14 +223,19 @@ def _check_folds(config: Config) -> None:
         check_pruner_of_folds(config.study.pruner)
 
 
+def _searched(base: Config, asked: StudyConfig, dataset: Inspection) -> Space:
+    """The search space, after what has no effect is said."""
+    space = search_space(base, asked, dataset.ignored)
+    for line in without_effect(space, base, asked):
+        _log.warning("%s", line)
+    return space
+
+
 def _study_settings(
-    request: TuneRequest, base: Config, dataset: str
+    request: TuneRequest, base: Config, space: Space, dataset: str
 ) -> tuple[StudySettings, StudySettings | None]:
     """What the study is about, and what that of the teachers is, in a staged search."""
     asked = request.asked
-    space = search_space(base, asked)
-    for line in left_out(space, base, asked.only):
-        _log.warning("%s", line)
     settings = StudySettings(
         base=base,
         space=space,

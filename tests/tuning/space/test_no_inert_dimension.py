@@ -14,8 +14,9 @@ from distune.errors import UserError
 from distune.models.fusion import FUSIONS
 from distune.tuning.coordinator.proposals import suggest
 from distune.tuning.space.build import build_space, left_out
-from distune.tuning.space.groups import fields_without_effect, fusion_group, loss_group
+from distune.tuning.space.groups import fusion_group, loss_group
 from distune.tuning.space.space import DEFAULT_SPACE
+from distune.tuning.space.without_effect import fields_without_effect
 
 EXTRA = {
     "gamma": SearchParameter(type="float", low=0.1, high=1.0),
@@ -93,16 +94,19 @@ def test_where_the_students_start_is_searched_the_teacher_counts():
     entry = {"type": "categorical", "choices": [True, False]}
     base = base_config(distillation__loss="none", search_space={"student_init_from_teacher": entry})
     space = build_space(base, ignored=fields_without_effect(base))
-    assert "teacher_lr" in suggest(optuna.create_study(sampler=Chosen()).ask(), space, base)
+    for starts in (True, False):
+        sampler = Chosen(student_init_from_teacher=starts)
+        assert ("teacher_lr" in suggest(optuna.create_study(sampler=sampler).ask(), space, base)) is starts
 
 
 @pytest.mark.parametrize("part", ["vision", "text"])
 @pytest.mark.parametrize("role", ["teacher", "student"])
 def test_a_model_of_one_modality_has_no_fusion_to_search(role, part):
-    space = space_of(base_config(**{f"{role}__{part}": "none"}))
+    base = base_config(**{f"{role}__{part}": "none"})
+    space = space_of(base)
     other = "student" if role == "teacher" else "teacher"
     assert not [name for name in space.parameters if name.startswith(f"{role}_fusion")]
-    assert f"{role}_dropout" in space.parameters and f"{other}_fusion_dim" not in space.ignored
+    assert f"{role}_dropout" in space.parameters and space.never_read(f"{other}.fusion_dim", base) is None
     assert any(name.startswith(f"{other}_fusion") for name in space.parameters)
 
 

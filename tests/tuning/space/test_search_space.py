@@ -12,17 +12,23 @@ from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.proposals import distribution, suggest, suggest_base
 from distune.tuning.search.seeded_sampler import sampler_of_values
 from distune.tuning.space.build import build_space, left_out
-from distune.tuning.space.groups import backbone_group, fields_without_effect, fusion_group, loss_group
+from distune.tuning.space.groups import backbone_group, fusion_group, loss_group
 from distune.tuning.space.space import (
     DEFAULT_SPACE,
     Space,
-    _names,
     bounds,
     choice_of,
     contains,
     floats,
     whole_numbers,
 )
+from distune.tuning.space.without_effect import Ignored, fields_without_effect
+
+
+def of_loss(loss, *fields):
+    """What one loss ignores."""
+    return [Ignored(field, {"distillation.loss": frozenset({loss})}) for field in fields]
+
 
 REFERENCE = {  # the reference page's table: low, high, log, or the choices
     "teacher_lr": ("teacher.lr", (5e-6, 1e-4, True)),
@@ -255,7 +261,7 @@ def test_why_the_width_of_a_model_of_one_encoder_is_not_searched():
     assert list(space.parameters) == ["alpha"]
     width, layers = left_out(space, base, only)
     assert "student_fusion_dim is not searched: a student of one encoder" in width
-    assert "student_fusion_layers is not searched: no fusion" in layers
+    assert "student_fusion_layers is not searched: it has no effect with student.text.name" in layers
     assert left_out(space, base) == [], "nobody asked for these"
     other = base_config(teacher__vision="none")
     alone = build_space(other, only=("teacher_fusion_dim", "alpha"), ignored=fields_without_effect(other))
@@ -303,7 +309,7 @@ def test_a_condition_decides_whether_a_parameter_is_drawn():
 
 def test_a_fixed_loss_without_temperature_leaves_the_temperature_out():
     base = base_config(distillation__loss="none")
-    space = build_space(base, ignored={"distillation.loss": {"none": frozenset({"beta", "T"})}})
+    space = build_space(base, ignored=of_loss("none", "distillation.beta", "distillation.T"))
     assert set(DEFAULT_SPACE) - set(asked(space, base)) == {"beta", "T"}
     study = optuna.create_study(sampler=sampler_of_values(space.base_values(base)))
     assert set(DEFAULT_SPACE) - set(suggest_base(study.ask(), space, base)) == {"beta", "T"}
@@ -414,7 +420,7 @@ def test_a_condition_on_a_range_may_hold_and_may_not():
 def test_what_decides_about_a_parameter_and_what_a_key_can_hold():
     base = Config().replace(**{"distillation.loss": "vanilla"})
     dropout = SearchParameter(type="float", low=0.1, high=0.3, when={"loss": ("vanilla",)})
-    ignored = {"distillation.loss": {"none": frozenset({"teacher", "T"})}}
+    ignored = of_loss("none", "teacher", "distillation.T")
     space = Space({"loss": choice_of("none", "vanilla", "dkd"), "student_dropout": dropout, "T": DEFAULT_SPACE["T"],
                    "teacher_lr": DEFAULT_SPACE["teacher_lr"], "student_lr": DEFAULT_SPACE["student_lr"]},
                   ignored)  # fmt: skip
@@ -439,15 +445,16 @@ def test_what_decides_about_a_parameter_and_what_a_key_can_hold():
 
 
 @pytest.mark.parametrize(
-    ("field", "key", "choice", "is_named"),
+    ("field", "key", "is_named"),
     [
-        ("fusion_heads", "teacher.fusion_heads", "teacher.fusion", True),
-        ("fusion_heads", "student.fusion_heads", "teacher.fusion", False),  # of another model
-        ("student.text.layers", "student.text.layers", "student.text.name", True),
-        ("teacher", "teacher.text.layers", "distillation.loss", True),  # a whole section
-        ("T", "distillation.T", "distillation.loss", True),
-        ("T", "distillation.alpha", "distillation.loss", False),
+        ("teacher.fusion_heads", "teacher.fusion_heads", True),
+        ("teacher.fusion_heads", "student.fusion_heads", False),
+        ("teacher.fusion", "teacher.fusion_heads", False),
+        ("student.text.layers", "student.text.layers", True),
+        ("teacher", "teacher.text.layers", True),  # a whole section
+        ("teacher", "teacher", True),
+        ("distillation.T", "distillation.alpha", False),
     ],
 )
-def test_which_keys_a_choice_leaves_without_effect(field, key, choice, is_named):
-    assert _names(frozenset({field}), key, choice) is is_named
+def test_which_keys_are_without_effect(field, key, is_named):
+    assert Ignored(field, {}).names(key) is is_named

@@ -10,6 +10,7 @@ from study_helpers import base_config, settings_of
 
 from distune.models.encoders import inspection
 from distune.models.encoders.hub import revisions
+from distune.tuning.space.without_effect import Ignored
 from distune.tuning.study import hub_commits
 from distune.tuning.study.hub_commits import drawn_encoders, with_study_commits
 from distune.tuning.study.settings import COMMITS, StudySettings
@@ -121,7 +122,7 @@ def test_of_coordinators_that_look_at_once_the_first_to_write_wins(
 
 def test_no_teacher_is_fetched_that_no_loss_asks(hub: Hub) -> None:
     asked = question()
-    ignored = {"distillation.loss": {asked.base.distillation.loss: frozenset({"teacher"})}}
-    space = type(asked.space)(asked.space.parameters, ignored)
+    ignored = Ignored("teacher", {"distillation.loss": frozenset({asked.base.distillation.loss})})
+    space = type(asked.space)(asked.space.parameters, [ignored])
     unasked = StudySettings(asked.base, space, "sha256:0")
     assert [encoder.name for _, encoder in drawn_encoders(unasked)] == ["deit-tiny", "deit-small"]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from distune.config import Config, SearchParameter, config_key_of, value_at
 from distune.errors import ConfigError, UserError
 from distune.tuning.space.space import DEFAULT_SPACE, Space, bounds, contains, is_same
+from distune.tuning.space.without_effect import Ignored
 from distune.tuning.study.settings import NEUTRAL_KEYS
 from distune.utils.text import nearest_hint
 
@@ -33,7 +34,7 @@ def build_space(
     *,
     groups: Mapping[str, SearchParameter] | None = None,
     only: Sequence[str] = (),
-    ignored: Mapping[str, Mapping[str, frozenset[str]]] | None = None,
+    ignored: Sequence[Ignored] = (),
 ) -> Space:
     """The search space of a study; a parameter that no trial could give an effect is left out.
 
@@ -52,7 +53,7 @@ def build_space(
     if only:
         _check_only(only, parameters)
         parameters = {name: parameter for name, parameter in parameters.items() if name in only}
-    space = Space(parameters, ignored or {})
+    space = Space(parameters, ignored)
     useful = set(space.ever_active(base))
     if not useful:
         raise UserError(
@@ -67,14 +68,18 @@ def left_out(space: Space, base: Config, only: Sequence[str] = ()) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for name in only or base.search_space:
         if name not in space.parameters:
-            role = _of_one_encoder(name, base)
-            why = (
-                f"a {role} of one encoder has no fusion, and keeps the width that the config gives it"
-                if role
-                else "no fusion, loss or condition (when) of this study gives it an effect"
-            )
-            reasons.setdefault(why, []).append(name)
+            reasons.setdefault(_why_not(name, space, base), []).append(name)
     return [f"search space: {', '.join(names)} is not searched: {why}" for why, names in reasons.items()]
+
+
+def _why_not(name: str, space: Space, base: Config) -> str:
+    if role := _of_one_encoder(name, base):
+        return f"a {role} of one encoder has no fusion, and keeps the width that the config gives it"
+    given = base.search_space.get(name)
+    ignored = space.never_read((given and given.key) or config_key_of(name) or name, base)
+    if ignored is None:
+        return "its condition (when) never holds"
+    return f"it has no effect {ignored.because(base)}"
 
 
 def _of_one_encoder(name: str, base: Config) -> str | None:

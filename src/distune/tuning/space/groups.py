@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from distune.components import FUSIONS, LOSSES
-from distune.config import Config, EncoderConfig, ModelConfig, SearchParameter, config_key_of
-from distune.config.model import NO_ENCODER
+from distune.config import Config, SearchParameter, StudyConfig
 from distune.tuning.space.space import choice_of
 
 STUDENT_VISION = ("deit-tiny", "deit-small", "mobilevit-xx-small")
@@ -14,6 +11,16 @@ STUDENT_TEXT = ("distilbert", "minilm", "bert-mini")
 PACKAGED_VISION = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 PACKAGED_TEXT = "minilm-l6"
 PACKAGED_TEXT_LAYERS = (2, 3, 4, 6)
+
+
+def asked_groups(asked: StudyConfig, base: Config) -> dict[str, dict[str, SearchParameter]]:
+    """The parameters of each group that a `study` section asks for, by its field."""
+    groups = {
+        "tune_fusion": fusion_group(),
+        "tune_loss": loss_group(),
+        "tune_backbones": backbone_group(base),
+    }
+    return {field: group for field, group in groups.items() if getattr(asked, field)}
 
 
 def fusion_group() -> dict[str, SearchParameter]:
@@ -47,43 +54,3 @@ def _text(name: str) -> dict[str, SearchParameter]:
     if name.startswith("tiny"):
         return {"student_text_layers": choice_of(1, 2, key="student.text.layers")}
     return {"student_text": choice_of(*STUDENT_TEXT)}
-
-
-def fields_without_effect(base: Config) -> Mapping[str, Mapping[str, frozenset[str]]]:
-    """What each fusion module, each loss, a missing encoder and no augmentation ignore; imports torch.
-
-    The modules themselves declare it. Where the loss asks no teacher, none is trained, unless the student starts from
-    the teacher's layers. A model without an encoder has no fusion, and nothing of that encoder.
-    """
-    fusions = {name: frozenset(kind.ignores) for name, kind in FUSIONS.items()}
-    losses = {}
-    for name, kind in LOSSES.items():
-        trains_none = not (kind.uses_teacher or _may_start_from_teacher(base))
-        others = {"gamma": name != "combined", "teacher": trains_none}
-        losses[name] = kind.ignores | {field for field, is_ignored in others.items() if is_ignored}
-    return {
-        "teacher.fusion": fusions,
-        "student.fusion": fusions,
-        "distillation.loss": losses,
-        "data.augment": {"none": frozenset({"data.views"})},
-        **_absent("teacher"),
-        **_absent("student"),
-    }
-
-
-def _absent(role: str) -> dict[str, dict[str, frozenset[str]]]:
-    fusion = {f"{role}.{name}" for name in ModelConfig.model_fields if name.startswith("fusion")}
-    fusion.add(f"{role}.modality_dropout")  # a model of one has none to drop
-    return {
-        f"{role}.{part}.name": {
-            NO_ENCODER: frozenset(
-                fusion | {f"{role}.{part}.{name}" for name in EncoderConfig.model_fields if name != "name"}
-            )
-        }
-        for part in ("vision", "text")
-    }
-
-
-def _may_start_from_teacher(base: Config) -> bool:
-    keys = {parameter.key or config_key_of(name) for name, parameter in base.search_space.items()}
-    return base.student.init_from_teacher or "student.init_from_teacher" in keys

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
-from distune.config import Config, value_at
+from pydantic import BaseModel
+
+from distune.config import Config, StudyConfig, value_at
+from distune.tuning.space.build import left_out
+from distune.tuning.space.groups import asked_groups
 from distune.tuning.space.space import Space
 
 _NOT_SAID = ("fusion_tokens", "fusion_dim")
@@ -12,27 +17,58 @@ _NOT_SAID = ("fusion_tokens", "fusion_dim")
 of a model without fusion, too, and only not searched."""
 
 
+def without_effect(space: Space, base: Config, asked: StudyConfig) -> list[str]:
+    """One line for each setting that changes nothing in a study: of the base config, its search, or how it searches.
+
+    Args:
+        space: the search space.
+        base: the base config.
+        asked: the `study` section.
+    """
+    lines = [*inert_values(space, base), *left_out(space, base, asked.only)]
+    for field, group in asked_groups(asked, base).items():
+        if not group.keys() & space.parameters.keys():
+            lines.append(f"study.{field} has no effect: none of {', '.join(group)} is searched")
+    if asked.prune_teacher and (ignored := space.never_read("teacher", base)):
+        lines.append(f"study.prune_teacher has no effect {ignored.because(base)}")
+    if asked.workers is not None and asked.workers < len(asked.gpus):
+        lines.append(
+            f"study.gpus: {', '.join(asked.gpus[asked.workers :])} without a worker, see study.workers"
+        )
+    return lines
+
+
 def inert_values(space: Space, base: Config) -> list[str]:
     """One line for each value that is not the default and that no trial, and no run of the config, reads.
 
     Args:
-        space: the search space, and what each choice ignores.
+        space: the search space, and what is ignored; without parameters, the runs of the config alone are meant.
         base: the base config.
     """
     default = Config()
     lines: dict[str, str] = {}
-    for key, choice in _ignored(space, base):
-        value = value_at(base, key)
-        if value != value_at(default, key):
-            lines.setdefault(key, f"{key}: {value!r} has no effect with {choice} {value_at(base, choice)!r}")
-    return list(lines.values())
+    for each in space.ignored:
+        if each.field.endswith(_NOT_SAID) or any(f"{each.field}.".startswith(f"{key}.") for key in lines):
+            continue
+        value = value_at(base, each.field)
+        if value != _value(default, each.field) and space.is_certain(each, base):
+            shown = "the section" if isinstance(value, BaseModel) else repr(value)
+            lines[each.field] = f"{each.field}: {shown} has no effect {each.because(base)}"
+    return [*lines.values(), *_patience(space, base)]
 
 
-def _ignored(space: Space, base: Config) -> Iterator[tuple[str, str]]:
-    """Keys that no trial reads, and the choice that leaves each without effect."""
-    for choice, table in space.ignored.items():
-        section = choice.partition(".")[0]
-        fields = [table.get(value, frozenset()) for value in space.values_at(choice, base)]
-        for name in sorted(frozenset.intersection(*fields)):
-            if name != "teacher" and not name.endswith(_NOT_SAID):
-                yield name if "." in name else f"{section}.{name}", choice
+def _value(config: Config, key: str) -> Any:
+    with suppress(KeyError):  # of a task, which the defaults have not
+        return value_at(config, key)
+
+
+def _patience(space: Space, base: Config) -> list[str]:
+    """Early stopping ends a stage after an epoch that is not its last, the best one so many epochs before."""
+    searched = {space.key(name) for name in space.parameters}
+    roles = [role for role in ("teacher", "student") if space.is_section_used(role, base)]
+    longest = max(value_at(base, f"{role}.epochs") for role in roles)
+    patience = base.training.early_stopping
+    decided = not searched & {"training.early_stopping", *(f"{role}.epochs" for role in roles)}
+    if patience is None or patience + 1 < longest or not decided:
+        return []
+    return [f"training.early_stopping: {patience} has no effect in at most {longest} epochs"]

@@ -8,12 +8,13 @@ other keys are named by `key`.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from distune.config import Config, SearchParameter, config_key_of, value_at
 from distune.errors import UserError
+from distune.tuning.space.without_effect import Ignored
 
 Value = bool | int | float | str
 TEACHER = "teacher"
@@ -58,13 +59,11 @@ class Space:
 
     Args:
         parameters: by name, in the order in which they are drawn.
-        ignored: fields without effect, by config key of the choice ("teacher.fusion", "student.fusion",
-            "distillation.loss") and by its value: `{"distillation.loss": {"none": {"beta", "T", "teacher"}}}`.
-            A field belongs to the section of its choice; the name of a section stands for all of it.
+        ignored: what some values leave without effect, such as the temperature of a loss that has none.
     """
 
     parameters: Mapping[str, SearchParameter]
-    ignored: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    ignored: Sequence[Ignored] = ()
 
     def key(self, name: str) -> str:
         """The config key that a parameter is written to."""
@@ -99,10 +98,7 @@ class Space:
         if any(value(self.key_of_condition(other)) not in values for other, values in conditions.items()):
             return False
         key = self.key(name)
-        return not any(
-            _names(table.get(value(choice), frozenset()), key, choice)
-            for choice, table in self.ignored.items()
-        )
+        return not any(each.names(key) and each.holds(value) for each in self.ignored)
 
     def always_active(self, base: Config) -> list[str]:
         """Names of the parameters that have an effect whatever else is chosen."""
@@ -147,10 +143,15 @@ class Space:
 
     def is_section_used(self, section: str, base: Config) -> bool:
         """Whether some point of the space gives a section of the config an effect."""
-        for choice, table in self.ignored.items():
-            if all(section in table.get(value, frozenset()) for value in self.values_at(choice, base)):
-                return False
-        return True
+        return self.never_read(section, base) is None
+
+    def never_read(self, key: str, base: Config) -> Ignored | None:
+        """Why no point of the space gives a config key, or a section, an effect; None where some point does."""
+        return next((each for each in self.ignored if each.names(key) and self.is_certain(each, base)), None)
+
+    def is_certain(self, ignored: Ignored, base: Config) -> bool:
+        """Whether a part of the config is without effect at every point of the space."""
+        return all(values.issuperset(self.values_at(key, base)) for key, values in ignored.when.items())
 
     def condition_keys(self, name: str) -> set[str]:
         """The config keys that a parameter's own conditions (when) ask for."""
@@ -160,11 +161,7 @@ class Space:
         """The parameters that decide whether one is drawn."""
         key = self.key(name)
         keys = self.condition_keys(name)
-        keys |= {
-            choice
-            for choice, table in self.ignored.items()
-            if any(_names(fields, key, choice) for fields in table.values())
-        }
+        keys |= {choice for each in self.ignored if each.names(key) for choice in each.when}
         return {other for other in self.parameters if self.key(other) in keys}
 
     def _states(self, name: str, base: Config) -> set[bool]:
@@ -178,14 +175,6 @@ class Space:
             values = (*(self.parameters[other].choices or ()), base_values[other])
             chosen = [{**before, other: value} for before in chosen for value in values]
         return {self.is_active(name, self.overrides(one), base) for one in chosen}
-
-
-def _names(fields: frozenset[str], key: str, choice: str) -> bool:
-    """Whether fields that a choice ignores name a config key: whole, by its section, or inside the choice's own."""
-    section, _, leaf = key.rpartition(".")
-    if key in fields or key.partition(".")[0] in fields:
-        return True
-    return leaf in fields and section == choice.rpartition(".")[0]
 
 
 def is_same(value: Any, other: Any) -> bool:

@@ -164,6 +164,8 @@ def differing(attributes: Mapping[str, Any], settings: StudySettings) -> list[st
             if _ABSENT not in (old, now)
         ]
     for name, old, now in _changes(_asked(attributes["search_space"]), _asked(new["search_space"])):
+        if now is _ABSENT and settings.space.never_read(old["key"], settings.base):
+            continue  # an older version searched what has no effect
         lines.append(f"search space {name}: {_parameter(old)} in the study, {_parameter(now)} now")
     return lines
 
