@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import distune
 import distune.edge
+from distune.analysis.records.study_record import StudyRecord, TrialRecord
+from distune.api.confirmations import Confirmation
+from distune.api.settings import public
+from distune.api.students import Run
+from distune.data.audit.findings import AuditReport
+from distune.data.table import Table
 from distune.errors import UserError
+from distune.prediction.answers import Answers
+from distune.setup.check import Checked
+from distune.setup.init import Prepared
 
 CONFIG = distune.Config()
 STRANGE = [3, 1.5, True, b"x", [], object()]
@@ -169,3 +180,32 @@ def test_a_report_is_written_again_where_a_confirmation_has_numbers(
     assert [(study.folder, study.storage) for study in refreshed] == [(tmp_path, "sqlite:///s.db")] * bool(
         numbers
     )
+
+
+def test_scalars_of_numpy_are_as_good_as_python_s() -> None:
+    @public
+    def given(*values: object, **named: object) -> list[object]:
+        return [*values, *named.values()]
+
+    scalars = [np.int64(3), np.float32(0.5), np.bool_(True), np.str_("a")]
+    found = given(*scalars[:2], a=scalars[2], b=scalars[3])
+    assert found == [3, 0.5, True, "a"] and [type(each) for each in found] == [int, float, bool, str]
+    rows = np.arange(3)
+    assert given(rows)[0] is rows
+    with pytest.raises(UserError, match="no such study"):
+        distune.confirm("nowhere", top=np.int64(1))
+
+
+RESULTS = [
+    Table, Run, Confirmation, Checked, Prepared, AuditReport, Answers,
+    StudyRecord, TrialRecord,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", RESULTS, ids=lambda kind: kind.__name__)
+def test_a_result_of_any_size_is_shown_in_a_few_lines(kind: type) -> None:
+    long = {f"key {number}": ["x" * 500] * 500 for number in range(500)}
+    shown = object.__new__(kind)
+    for each in fields(kind):
+        object.__setattr__(shown, each.name, long)
+    assert repr(shown).startswith(f"{kind.__name__}({fields(kind)[0].name}={{") and len(repr(shown)) < 10_000

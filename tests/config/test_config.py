@@ -27,6 +27,8 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown section": ({"dat": {}}, "dat: unknown key (did you mean data?)"),
     "key in the wrong place": ({"alpha": 1}, "alpha: unknown key (did you mean distillation.alpha?)"),
+    "key of no section": ({"study": {"seed": 1}}, "(did you mean seed, in no section?)"),
+    "key of another program": ({"study": {"n_jobs": 2}}, "(did you mean workers?)"),
     "wrong type": ({"teacher": {"epochs": "many"}}, "teacher.epochs: "),
     "out of range": (
         {"distillation": {"T": 0}},

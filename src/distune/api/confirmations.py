@@ -7,12 +7,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distune.api.settings import random_kept, restored
+from distune.api.settings import public, restored
 from distune.api.sources import load, place_of
 from distune.api.studies import Study, refresh_report
 from distune.config import Config, load_config
 from distune.errors import UserError
 from distune.utils.arguments import check_path
+from distune.utils.short_repr import short_repr
 from distune.utils.text import nearest_hint
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Confirmation:
         numbers: what `confirmation.json` holds; empty where it was interrupted or the disk was nearly full.
         place: what names the study, and the URL of its database; None is its SQLite file.
     """
+
+    __repr__ = short_repr
 
     folder: Path
     reason: str
@@ -58,7 +61,7 @@ class Confirmation:
         return load(self, device=device)
 
 
-@random_kept()
+@public
 def confirm(study: Study | Path | str, *, top: int = 3, seeds: int = 5, **others: Any) -> Confirmation:
     """Trains the best trials again over seeds, evaluates them once on the test split, and compares them.
 

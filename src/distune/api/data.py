@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distune.api.settings import random_kept, restored
+from distune.api.settings import public, restored
 from distune.config import Config
 from distune.config.files import LOAD_CONFIG, check_config
 from distune.data.split import FRACTIONS, SplitCounts
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from distune.setup.init import Prepared
 
 
-@random_kept()
+@public
 def init(
     metadata: Path | str,
     out: Path | str | None = None,
@@ -68,7 +68,7 @@ def init(
     return prepare(file, target, wishes, seed=seed, encoding=encoding)
 
 
-@random_kept()
+@public
 def check(config: Config, *, estimate: bool = True) -> Checked:
     """Checks a config and every example of its data, and measures what a trial and the study will take.
 
@@ -91,7 +91,7 @@ def check(config: Config, *, estimate: bool = True) -> Checked:
         return check_all(config, "config", estimates=estimate)
 
 
-@random_kept()
+@public
 def split(
     metadata: Path | str,
     out: Path | str,
@@ -142,7 +142,7 @@ def split(
     return counts
 
 
-@random_kept()
+@public
 def audit(data: Config | Table) -> AuditReport:
     """Looks for leaks between splits, shortcuts to the labels, and classes too small to evaluate.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from distune.api.settings import random_kept
+from distune.api.settings import public
 from distune.errors import UserError
 from distune.utils.arguments import check_argument, check_path
 
@@ -42,7 +42,7 @@ def place_of(source: Source, storage: str | None = None) -> tuple[Path | str, st
     return source, storage
 
 
-@random_kept()
+@public
 def load(source: Source, *, device: str | None = None, storage: str | None = None) -> Predictor:
     """Loads a trained student for prediction; nothing is written.
 

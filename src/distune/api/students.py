@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.api.frames import with_data
-from distune.api.settings import random_kept, restored
+from distune.api.settings import public, restored
 from distune.api.sources import Source, load, place_of
 from distune.config import Config
 from distune.config.files import check_config
 from distune.training.callbacks import Callback
 from distune.utils.arguments import check_argument, check_flags, check_number, check_path, check_text
 from distune.utils.files.default_folders import RUNS
+from distune.utils.short_repr import short_repr
 
 if TYPE_CHECKING:
     from distune.deployment.parity import Parity
@@ -30,6 +31,8 @@ class Run:
         score: dev score of the student; None where a callback stopped the run.
         results: the content of `results.json`; empty where it was stopped.
     """
+
+    __repr__ = short_repr
 
     folder: Path
     score: float | None
@@ -56,7 +59,7 @@ class Run:
         return mistakes(self, out, split=split, overwrite=overwrite)
 
 
-@random_kept()
+@public
 def train(
     config: Config,
     *,
@@ -94,7 +97,7 @@ def train(
     return Run(folder.absolute(), result.score, result.results)
 
 
-@random_kept()
+@public
 def evaluate(
     source: Source | Predictor,
     images: Any,
@@ -128,7 +131,7 @@ def evaluate(
     )
 
 
-@random_kept()
+@public
 def mistakes(
     source: Source,
     out: Path | str | None = None,
@@ -176,7 +179,7 @@ def mistakes(
     )
 
 
-@random_kept()
+@public
 def export(
     source: Source,
     out: Path | str | None = None,

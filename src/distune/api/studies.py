@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distune.api.frames import with_data
-from distune.api.settings import random_kept, restored
+from distune.api.settings import public, restored
 from distune.api.sources import Source, load, place_of
 from distune.config import Config, load_config
 from distune.config.files import check_config
@@ -42,7 +42,7 @@ class Study:
     storage: str | None = None
 
     @classmethod
-    @random_kept()
+    @public
     def open(cls, source: Path | str, *, storage: str | None = None) -> Study:
         """A study that is there already; nothing is written.
 
@@ -77,7 +77,7 @@ class Study:
 
         return read_study(*self.place)
 
-    @random_kept()
+    @public
     def status(self) -> StudyStatus:
         """Where the study stands: trials by state, workers, failures by kind, and the expected end."""
         from distune.analysis.records.sources import name_and_url
@@ -128,7 +128,7 @@ class Study:
         ]
         return pandas.DataFrame(rows, columns=None if rows else ["number", "state", "value", "seconds"])
 
-    @random_kept()
+    @public
     def report(
         self,
         out: Path | str | None = None,
@@ -167,7 +167,7 @@ class Study:
         return load(self, device=device)
 
 
-@random_kept()
+@public
 def tune(
     config: Config, n_trials: int | None = None, *, data: Any = None, fork: str | None = None, **settings: Any
 ) -> Study:
@@ -217,7 +217,7 @@ def refresh_report(study: Study) -> None:
         report.refresh_report(place, study.folder, storage=storage)
 
 
-@random_kept()
+@public
 def compare(sources: Sequence[Source]) -> list[Contestant]:
     """Puts studies and runs side by side, the best on dev first.
 

@@ -246,14 +246,19 @@ def _path(parts: Sequence[str | int], given: Any) -> list[str]:
     return path
 
 
+_ELSEWHERE = {"study_name": "name", "n_jobs": "workers"}
+"""What Optuna and others call our keys."""
+
+
 def _did_you_mean(path: Sequence[str]) -> str:
     prefix = ".".join(path[:-1])
     keys = known_keys()
     siblings = [k.rpartition(".")[2] for k in keys if k.rpartition(".")[0] == prefix]
-    near = _nearest(path[-1], siblings)
+    known = _ELSEWHERE.get(path[-1])
+    near = f" (did you mean {known}?)" if known in siblings else _nearest(path[-1], siblings)
     if near:
         return near
-    elsewhere = [k for k in keys if k.rpartition(".")[2] == path[-1]]
+    elsewhere = [k if "." in k else f"{k}, in no section" for k in keys if k.rpartition(".")[2] == path[-1]]
     return f" (did you mean {' or '.join(elsewhere)}?)" if elsewhere else ""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.pixels.intensity import DEFAULT, PixelRules
+from distune.utils.short_repr import short_repr
 
 if TYPE_CHECKING:  # a bundle is read where pydantic is not installed
     from distune.config import Modality, ScoreName, TaskKind
@@ -124,6 +125,8 @@ class Table:
             part of what training depends on.
         may_lack: whether an example may lack its image (an empty path) or its text (an empty one).
     """
+
+    __repr__ = short_repr
 
     root: Path
     ids: tuple[str, ...]

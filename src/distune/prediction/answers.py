@@ -16,6 +16,7 @@ from distune.training.scoring.metrics import decisions
 from distune.utils.arguments import check_path
 from distune.utils.files.atomic import replacing
 from distune.utils.files.output_files import check_output, is_never
+from distune.utils.short_repr import short_repr
 
 SEPARATORS, NO_LABELS = (";", "|", "/", "\t", "\n"), ("none", "no label", "-")
 """How the labels of a multi-label task are written into one cell: with the first of these that no label holds or is."""
@@ -67,6 +68,8 @@ class Answers:
         probabilities: one array (n, classes) a task.
         problems: one line for each other example: its id and the reason.
     """
+
+    __repr__ = short_repr
 
     tasks: tuple[Task, ...]
     rows: NDArray[np.int64]

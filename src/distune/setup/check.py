@@ -16,6 +16,7 @@ from distune.tuning.space.inert import without_effect
 from distune.tuning.space.without_effect import ignored_in
 from distune.tuning.study_dataset import leaks
 from distune.tuning.tune import base_of, refused, search_space, values_outside
+from distune.utils.short_repr import short_repr
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Checked:
         remarks: why there is no estimate, what would be fetched, and why `tune`, or who evaluates the test split, would
             refuse what `train` would not.
     """
+
+    __repr__ = short_repr
 
     table: Table
     estimate: Estimate | None

@@ -28,6 +28,7 @@ from distune.setup.splits import splits_of
 from distune.utils.files.atomic import all_or_none, check_new, replacing, write_text
 from distune.utils.files.paths import make_folder
 from distune.utils.seeds import check_seed
+from distune.utils.short_repr import short_repr
 from distune.utils.text import counted, listed
 
 CONFIG = "config.yaml"
@@ -48,6 +49,8 @@ class Prepared:
         table: the examples that the config reads.
         remarks: what the user should know.
     """
+
+    __repr__ = short_repr
 
     config: Path
     columns: tuple[Column, ...]

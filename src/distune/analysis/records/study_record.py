@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distune.analysis.parameters.space import Parameter
+from distune.utils.short_repr import short_repr
 
 State = Literal["complete", "pruned", "failed", "running"]
 Direction = Literal["maximize", "minimize"]
@@ -53,6 +54,8 @@ class TrialRecord:
         regression_score: likewise of logistic regression on its teacher's frozen features.
         copied_from: name of the study in which it ran, where this one is a fork.
     """
+
+    __repr__ = short_repr
 
     number: int
     state: State
@@ -120,6 +123,8 @@ class StudyRecord:
         folder: the study's folder, where one is known.
         says_what_ran: whether it records what its trials ran, as every study of `tune` does.
     """
+
+    __repr__ = short_repr
 
     name: str | None
     direction: Direction

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from distune.utils.short_repr import short_repr
 from distune.utils.text import counted
 
 Severity = Literal["info", "warning", "severe"]
@@ -65,6 +66,8 @@ class AuditSection:
 @dataclass(frozen=True)
 class AuditReport:
     """What an audit found, the worst first."""
+
+    __repr__ = short_repr
 
     findings: tuple[Finding, ...]
     sections: tuple[AuditSection, ...]
