@@ -51,6 +51,8 @@ def test_studies_of_a_folder_are_listed_with_what_cannot_be_read(tmp_path, monke
         directions=["maximize", "minimize"], study_name="two", storage=f"sqlite:///{logs}/two.db"
     )
     (logs / "damaged.db").write_bytes(b"SQLite format 3\x00 and no more")
+    for left in ("._running.db", "Thumbs.db"):  # by a Mac and by Windows
+        (logs / left).write_bytes(b"no study")
     before = {path: path.read_bytes() for path in logs.iterdir()}
     found = {study.name: study for study in read_studies(logs=logs)}
     assert list(found) == ["damaged", "finished", "running", "two"]

@@ -133,7 +133,9 @@ def read_studies(*, logs: Path = STUDIES, storage: str | None = None) -> list[St
         with reading(storage) as backend:
             return [_listed(backend, name, storage) for name in studies_in(backend)]
     found: list[StudyStatus | UnreadableStudy] = []
-    for file in sorted(logs.glob("*.db")):
+    for file in sorted(logs.glob("[!.]*.db")):
+        if file.name == "Thumbs.db":  # as the names that begin with a point: what systems leave in folders
+            continue
         url = default_url(logs, file.stem)
         try:
             with reading(url) as backend:
