@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
+from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.side_by_side import (
     Contestant,
@@ -38,6 +39,18 @@ def run(folder: Path, score: float, data: Any = "x", **others: Any) -> str:
     splits = {"dev": {"score": score, "tasks": tasks}, **others}
     write_results(folder, {"score": score, "splits": splits, "data_fingerprint": data})
     return str(folder)
+
+
+def test_what_is_named_twice_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage = f"sqlite:///{tmp_path}/s.db"
+    optuna.create_study(study_name="s", storage=storage, direction="maximize")
+    (tmp_path / "s").mkdir()
+    low = run(tmp_path / "low", 0.25)
+    (tmp_path / "linked").symlink_to(low)
+    sources = ["s", "s.db", str(tmp_path / "s"), low, "low", "linked", read_study("s", storage)]
+    assert [(one.name, one.kind) for one in side_by_side(sources[:-1])] == [("low", "run"), ("s", "study")]
+    assert len(side_by_side([sources[-1], sources[-1]])) == 1
 
 
 @pytest.fixture

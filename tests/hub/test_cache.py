@@ -142,3 +142,5 @@ def test_an_unknown_revision_is_named(hub: HubServer, revision: str) -> None:
 def test_what_has_no_revisions_is_asked_for_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="revision"):
         identity(EncoderConfig(name="minilm-l6", revision="main"), "text", 0)
+    with pytest.raises(UserError, match="revision"):  # before a teacher that is kept is found
+        fetch_encoders([(EncoderConfig(name="tiny-text", revision="main"), "text")])

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import optuna
 import pytest
@@ -276,6 +278,18 @@ def test_no_study_begins_in_the_folder_of_another_one(tmp_path, kind, is_own_fil
     with pytest.raises(UserError, match="it holds some.*Rename" if is_own_file else "it holds some"):
         check_before_opening(tmp_path / "some", url, "other", accepted, is_own_file=is_own_file)
     check_before_opening(tmp_path / "new", url, "other", accepted, is_own_file=False)
+
+
+def test_a_study_in_a_storage_gets_no_second_folder_below_its_first(tmp_path, monkeypatch):
+    url, folder = f"sqlite:///{tmp_path}/all.db", Path("logs", "some")
+    with opened(url) as storage:
+        open_study(storage, "some", settings_of())
+    (tmp_path / folder / "trials").mkdir(parents=True)
+    (tmp_path / "notes").mkdir()
+    for place, is_there in ((tmp_path, True), (tmp_path / "notes", False)):
+        monkeypatch.chdir(place)
+        with nullcontext() if is_there else pytest.raises(UserError, match="its folder is"):
+            assert check_before_opening(folder, url, "some", accepted, is_own_file=False)
 
 
 def test_a_study_that_another_command_makes_meanwhile_is_no_lost_one(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.analysis.ranking import Ranking, rank
-from distune.analysis.records.sources import read_study
+from distune.analysis.records.sources import database_file, read_study
 from distune.analysis.records.study_files import read_confirmation
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.records.unknown import Unknown
@@ -69,15 +69,23 @@ def side_by_side(sources: Sequence[str | StudyRecord]) -> list[Contestant]:
     """Reads studies and run folders, the best on dev first; studies that minimise come last, the lowest first.
 
     Args:
-        sources: run folders, and whatever names a study or was read of one.
+        sources: run folders, and whatever names a study or was read of one; what is named twice, such as by its folder
+            and its file, counts once.
 
     Raises:
         UserError: one of them is neither.
     """
-    found = [
-        (_run(Path(source)) if isinstance(source, str) else None) or _study(source) for source in sources
-    ]
-    return sorted(found, key=_place)
+    once: dict[Any, Contestant] = {}
+    for source in sources:
+        found = (_run(Path(source)) if isinstance(source, str) else None) or _study(source)
+        once.setdefault(_identity(source, found.kind), found)
+    return sorted(once.values(), key=_place)
+
+
+def _identity(source: str | StudyRecord, kind: str) -> Any:
+    if not isinstance(source, str):
+        return id(source) if source.source is None else (source.source, source.name)
+    return (Path(source) if kind == "run" else database_file(source)).resolve()
 
 
 def _place(one: Contestant) -> tuple[bool, bool, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,6 +82,20 @@ def chosen_config(path: Path, assignments: Sequence[str] | None, values: Mapping
         UserError: an assignment is none, or what it sets is set twice, or the config breaks rules.
     """
     return load_config(path, {**assigned(assignments, values), **values})
+
+
+def refuse_settings(assignments: Sequence[str] | None, why: str, is_read: Callable[[str], bool]) -> None:
+    """Refuses what `--set` was given of sections that a command does not read.
+
+    Args:
+        assignments: each `KEY=VALUE`.
+        why: what they have no effect for.
+        is_read: tells it of a section, or of a key that is in none.
+
+    Raises:
+        UserError: one is given.
+    """
+    refuse(why, {f"--set {key}": key for key in assigned(assignments) if not is_read(key.partition(".")[0])})
 
 
 def assigned(assignments: Sequence[str] | None, options: Iterable[str] = ()) -> dict[str, Any]:

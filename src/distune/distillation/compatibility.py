@@ -21,6 +21,11 @@ def undefined(config: Config) -> list[str]:
     Returns:
         One line a problem: the key, what is missing, and what to use instead.
     """
+    return not_comparable(config) or plugin_problems(config)
+
+
+def not_comparable(config: Config) -> list[str]:
+    """Why the config's distillation loss is not defined for its models; empty where it is."""
     name = config.distillation.loss
     loss, shared = LOSSES[name], shared_modalities(config)
     if loss.uses_map and "image" not in shared:
@@ -34,4 +39,4 @@ def undefined(config: Config) -> list[str]:
             f"{config.teacher.modalities[0]} alone, the student the {config.student.modalities[0]} alone; use a loss "
             "on the answers (vanilla, dkd, dist, logit_standardisation)"
         ]
-    return plugin_problems(config)
+    return []

@@ -7,7 +7,16 @@ import optuna
 import pytest
 from study_helpers import base_config
 
-from distune.config import Config, SearchParameter, config_key_of, parse_config, value_at, with_values
+from distune.components import LOSSES
+from distune.config import (
+    Config,
+    SearchParameter,
+    StudyConfig,
+    config_key_of,
+    parse_config,
+    value_at,
+    with_values,
+)
 from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.proposals import distribution, suggest, suggest_base
 from distune.tuning.search.seeded_sampler import sampler_of_values
@@ -23,6 +32,7 @@ from distune.tuning.space.space import (
     whole_numbers,
 )
 from distune.tuning.space.without_effect import Ignored, fields_without_effect
+from distune.tuning.tune import search_space
 
 
 def of_loss(loss, *fields):
@@ -405,6 +415,23 @@ def test_nothing_of_a_teacher_that_no_loss_asks_is_searched():
     assert drawn.is_active("teacher_lr", {"distillation.loss": "vanilla"}, base)
     started = with_values(base, {"student.init_from_teacher": True})
     assert "teacher_lr" in build_space(started, ignored=fields_without_effect(started)).parameters
+
+
+@pytest.mark.parametrize(
+    ("values", "without"),
+    [
+        ({}, set()),
+        ({"teacher__vision": "none"}, {"attention_transfer"}),
+        (
+            {"teacher__vision": "none", "student__text": "none"},
+            {name for name, loss in LOSSES.items() if loss.compares_features or loss.uses_map},
+        ),
+    ],
+)
+def test_no_loss_is_searched_that_the_models_do_not_define(values, without):
+    base = base_config(distillation__loss="vanilla", **values)
+    asked = search_space(base, StudyConfig(tune_loss=True)).parameters["loss"]
+    assert set(asked.choices) == set(LOSSES) - without
 
 
 def test_a_condition_on_a_range_may_hold_and_may_not():

@@ -19,6 +19,7 @@ from distune.cli.options import (
     listed,
     overrides,
     refuse,
+    refuse_settings,
 )
 from distune.cli.output import say
 from distune.utils.files.paths import in_shell
@@ -73,6 +74,7 @@ def audit(
     """Report on the data: balance, leaks between splits, shortcuts to the labels."""
     if out is None:
         refuse("only with --out", {"--overwrite": overwrite})
+    refuse_settings(assignments, "an audit reads the data alone", lambda section: section in ("data", "seed"))
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
     from distune.utils.files.json_files import as_json

@@ -14,10 +14,9 @@ from distune.cli.options import (
     Seed,
     StudentEpochs,
     TeacherEpochs,
-    assigned,
     chosen_config,
     overrides,
-    refuse,
+    refuse_settings,
 )
 from distune.cli.output import say
 from distune.training.callbacks import Callback, EpochRecord
@@ -78,10 +77,10 @@ def train(
     assignments: Assignments = None,
 ) -> None:
     """Train a teacher and its student once, and evaluate them."""
-    of_study = [key for key in assigned(assignments) if key.partition(".")[0] == "study"]
-    refuse(
+    refuse_settings(
+        assignments,
         "says how tune searches, which is nothing to a single training",
-        {f"--set {key}": key for key in of_study},
+        lambda section: section not in ("study", "search_space"),
     )
     chosen = chosen_config(
         config,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distune.cli.options import Assignments, DataRoot, Seed, assigned, devices_of, overrides
+from distune.cli.options import Assignments, DataRoot, Seed, assigned, devices_of, overrides, refuse
 from distune.cli.output import say, say_message
 from distune.cli.section_options import takes_section
 from distune.config import StudyConfig, load_config
@@ -57,6 +57,11 @@ def tune(
     # What the config says of an executor that an option replaces no longer counts.
     of_other = OF_OTHER.get(str(given.get("study.executor")), {})
     chosen = load_config(config, {**of_other, **settings, **given})
+    if chosen.study.gpus:
+        refuse(
+            f"the config's study.gpus, {', '.join(chosen.study.gpus)}, name the devices",
+            {"--set training.device": settings.get("training.device")},
+        )
 
     from distune.tuning.coordinator.failures import is_of_place
     from distune.tuning.tune import TuneRequest

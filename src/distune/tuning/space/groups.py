@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distune.components import FUSIONS, LOSSES
-from distune.config import Config, SearchParameter, StudyConfig
+from distune.config import Config, SearchParameter, StudyConfig, with_values
 from distune.tuning.space.space import choice_of
 
 STUDENT_VISION = ("deit-tiny", "deit-small", "mobilevit-xx-small")
@@ -17,7 +17,7 @@ def asked_groups(asked: StudyConfig, base: Config) -> dict[str, dict[str, Search
     """The parameters of each group that a `study` section asks for, by its field."""
     groups = {
         "tune_fusion": fusion_group(),
-        "tune_loss": loss_group(),
+        "tune_loss": loss_group(base),
         "tune_backbones": backbone_group(base),
     }
     return {field: group for field, group in groups.items() if getattr(asked, field)}
@@ -28,9 +28,15 @@ def fusion_group() -> dict[str, SearchParameter]:
     return {name: choice_of(*FUSIONS) for name in ("teacher_fusion", "student_fusion")}
 
 
-def loss_group() -> dict[str, SearchParameter]:
-    """`--tune-loss`: the distillation loss."""
-    return {"loss": choice_of(*LOSSES)}
+def loss_group(base: Config | None = None) -> dict[str, SearchParameter]:
+    """`--tune-loss`: the distillation loss, of those that are defined for the base config's models."""
+    return {"loss": choice_of(*(name for name in LOSSES if base is None or _is_defined(name, base)))}
+
+
+def _is_defined(loss: str, base: Config) -> bool:
+    from distune.distillation.compatibility import not_comparable
+
+    return not not_comparable(with_values(base, {"distillation.loss": loss}))
 
 
 def backbone_group(base: Config) -> dict[str, SearchParameter]:

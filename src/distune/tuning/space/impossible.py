@@ -8,7 +8,8 @@ from typing import Any
 
 from distune.components import FUSIONS, LOSSES, Components
 from distune.config import Config, with_values
-from distune.config.revisions import Place, encoders_of
+from distune.config.revisions import PLACES, Place, encoders_of
+from distune.distillation.compatibility import not_comparable
 from distune.errors import ConfigError, UserError
 from distune.models.encoders.catalogue import find
 from distune.tuning.space.space import Space, bounds
@@ -56,6 +57,8 @@ def _problem(key: str, value: Any, space: Space, base: Config) -> str | None:
         config = with_values(base, {key: value})
     except ConfigError as error:
         return None if _is_valid_with_another(key, value, space, base) else "; ".join(error.problems)
+    if key == "distillation.loss" and not any(_is_searched(place, space) for place in PLACES):
+        return next(iter(not_comparable(config)), None)
     return next(_encoder_problems(key, config, space), None)
 
 

@@ -98,7 +98,8 @@ def check_before_opening(
         Whether the study is there; False where it has to be made, or its making was not finished.
 
     Raises:
-        UserError: of the check; or a run lies where the next trials will; or the storage is damaged or another
+        UserError: of the check; or a run lies where the next trials will; or the study's folder lies in a folder above
+            the working one; or the storage is damaged or another
             program's; or it holds no study of that name, though the folder holds trials, as where its database is
             lost, or though its own file holds others, as where it was renamed.
     """
@@ -113,6 +114,7 @@ def check_before_opening(
                 if is_draft(study):
                     return False
                 check(study)
+                _check_is_here(name, folder)
                 _check_no_other_runs(study, runs)
                 return True
             others = ", ".join(studies_in(storage))
@@ -132,6 +134,15 @@ def check_before_opening(
             "use another --study-name"
         )
     return False
+
+
+def _check_is_here(name: str, folder: Path) -> None:
+    """Refuses to begin a second folder of a study below the place of its first."""
+    for place in () if folder.exists() else Path.cwd().parents:
+        if (place / folder).is_dir():
+            raise UserError(
+                f"study {name}: its folder is {place / folder}; give the command in {place}, as before"
+            )
 
 
 def _check_no_other_runs(study: Study, runs: Sequence[Path]) -> None:

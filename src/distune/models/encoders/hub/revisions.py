@@ -11,7 +11,7 @@ from distune.errors import UserError
 from distune.models.encoders.catalogue import CatalogueEntry, Kind, find
 from distune.models.encoders.hub.retry import HubRetry
 from distune.models.encoders.hub.snapshot import cached_snapshot, missing_sizes
-from distune.models.encoders.pretrained.weights import model_folder, needs, repository_of
+from distune.models.encoders.pretrained.weights import model_folder, needs, refuse_revision, repository_of
 
 
 def repository(encoder: EncoderConfig, kind: Kind) -> str | None:
@@ -54,8 +54,9 @@ def fetch_encoders(
     retry = retry or HubRetry()
     commits: dict[str, str] = {}
     for encoder, kind in encoders:
+        source = find(encoder.name, kind)
+        refuse_revision(source, encoder.revision)
         if repository(encoder, kind) is not None:
-            source = find(encoder.name, kind)
             folder = model_folder(
                 source, kind, with_weights=encoder.pretrained, revision=encoder.revision, retry=retry
             )
