@@ -191,6 +191,8 @@ TYPED = {
     ("check", "t.yaml", "--data-root", " "): "--data-root",
     ("predict", ""): "source",
     ("init", "t.csv", "--out=~no-such-user-here/x"): "~no-such-user-here/x: there is no such user",
+    ("init", "t.csv", "--out", "s3://bucket/x"): "s3:/bucket/x: is a URL",
+    ("data", "demo", "gs://bucket"): "gs:/bucket: is a URL",
     ("evaluate", "run", "--data-root", ".", "--csv=~no-such-user-here/t.csv"): "~no-such-user-here/t.csv: ",
     ("init", "--", "--out"): "--out: there is no",
     ("data", "demo", ""): "out",

@@ -81,7 +81,10 @@ def test_the_dashboard_of_a_study_s_file(tmp_path: Path, called: Callable[..., A
         (OSError(errno.ENOSPC, "full"), "; free some space"),
         (OSError(errno.ENOSPC, "full", "/data/x"), " while writing /data/x; free some space"),
         (OSError(errno.ENOSPC, "full", "/from/x", None, "/to/x"), " while writing /to/x; free some space"),
-        (OSError(errno.ENOSPC, "full", f"{tempfile.gettempdir()}/x"), " or set TMPDIR to another folder"),
+        (
+            OSError(errno.ENOSPC, "full", f"{tempfile.gettempdir()}/distune-x/y"),
+            " or set TMPDIR to another folder",
+        ),
         (RuntimeError("full"), "; free some space"),
     ],
 )

@@ -146,7 +146,8 @@ def test_a_full_disk_is_named_by_the_file_that_could_not_be_written(
     copied = OSError(errno.ENOSPC, "No space left on device", "/from", None, "/to")
     assert "/to" in ending_of(copied)[1] and "/from" not in ending_of(copied)[1]
     assert "TMPDIR" not in ending_of(copied)[1]
-    assert "TMPDIR" in ending_of(OSError(errno.ENOSPC, "No space", str(tmp_path / "x")))[1]
+    assert "TMPDIR" in ending_of(OSError(errno.ENOSPC, "No space", str(tmp_path / "distune-x")))[1]
+    assert "TMPDIR" not in ending_of(OSError(errno.ENOSPC, "No space", str(tmp_path / "out")))[1], "theirs"
     assert ending_of(OSError(errno.EACCES, "Permission denied", "/from", None, "/to"))[1].startswith("/to: ")
     assert ending_of(OSError(errno.EFBIG, "File too large", "/from", None, "/to"))[1].startswith("/to: ")
     assert ending_of(MemoryError())[1].startswith("out of memory: no message; ")
@@ -305,6 +306,9 @@ def test_a_cache_where_no_folder_can_be_is_refused(tmp_path: Path, monkeypatch: 
         monkeypatch.setenv("DISTUNE_CACHE", str(tmp_path / place))
         with pytest.raises(UserError, match="no folder"):
             cache_folder()
+    monkeypatch.setenv("DISTUNE_CACHE", "s3://bucket/cache")
+    with pytest.raises(UserError, match="is a URL"):
+        cache_folder()
 
 
 @pytest.mark.parametrize(("limit", "is_enough"), [(None, True), (LEAST_MB, True), (LEAST_MB - 1, False)])

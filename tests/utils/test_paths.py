@@ -154,15 +154,15 @@ def test_files_that_belong_together_are_new_and_written_by_one(tmp_path: Path) -
         files[0].touch()
     assert not files[0].exists() and files[1].exists()
     files[1].unlink()
-    with pytest.raises(ValueError, match="broken"), all_or_none(tmp_path, iter(files)):
+    with pytest.raises(ValueError, match="broken"), all_or_none(tmp_path, iter(files)) as draft:
         for file in files:
-            file.touch()
+            (draft / file.name).touch()
         raise ValueError("broken")
     assert list(tmp_path.iterdir()) == []
     descriptors = Path("/proc/self/fd")
     before = len(list(descriptors.iterdir())) if descriptors.exists() else 0
-    with all_or_none(tmp_path, files):
-        files[0].touch()
+    with all_or_none(tmp_path, files) as draft:
+        (draft / "a").touch()
         with pytest.raises(UserError, match="another process"), all_or_none(tmp_path, [tmp_path / "c"]):
             pass
     with all_or_none(tmp_path, [tmp_path / "c"]):  # the lock is free again

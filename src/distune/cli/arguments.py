@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typer.core import TyperCommand
 
 from distune.errors import UserError
-from distune.utils.files.paths import locale_hint
+from distune.utils.files.paths import check_no_url, locale_hint
 from distune.utils.text import NOT_UNICODE, harmless, is_unicode, one_line
 
 if TYPE_CHECKING:
@@ -87,7 +87,10 @@ def _texts(given: Any) -> Iterator[str]:
 
 
 def in_home(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Lets a command's paths begin with `~`, as those of a config may: a shell leaves `--out=~/x` as it is."""
+    """Lets a command's paths begin with `~`, as those of a config may: a shell leaves `--out=~/x` as it is.
+
+    One that is a URL is refused.
+    """
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> Any:
@@ -99,6 +102,7 @@ def in_home(command: Callable[..., Any]) -> Callable[..., Any]:
 def _expanded(value: Any) -> Any:
     if not isinstance(value, Path):
         return value
+    check_no_url(value)
     try:
         return value.expanduser()
     except RuntimeError:

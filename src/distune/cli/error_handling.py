@@ -151,7 +151,9 @@ def _where_full(error: BaseException) -> str:
     written = isinstance(error, OSError) and (error.filename2 or error.filename)  # of a copy the second one
     if not isinstance(written, str):
         return "; free some space"
-    is_temporary = Path(written).is_relative_to(tempfile.gettempdir())
+    temporary = Path(tempfile.gettempdir())
+    name = Path(written).relative_to(temporary).parts[:1] if Path(written).is_relative_to(temporary) else ()
+    is_temporary = "".join(name).startswith(("distune-", tempfile.template))  # not what the user wants there
     return f" while writing {written}; free some space" + " or set TMPDIR to another folder" * is_temporary
 
 

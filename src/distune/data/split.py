@@ -87,10 +87,10 @@ def split_csv(
         refuse_case_twins(metadata, f"column {group_column!r}", groups)
     assigned = assign_splits(labels, groups, fractions=fractions[: len(splits)], seed=seed)
     make_folder(out)
-    with all_or_none(out, files):
+    with all_or_none(out, files) as draft:
         before_writing()
         for number, file in enumerate(files):
-            _write(file, [header, *(rows[row] for row in np.flatnonzero(assigned == number))])
+            _write(draft / file.name, [header, *(rows[row] for row in np.flatnonzero(assigned == number))])
     return {
         split: {
             column: dict(

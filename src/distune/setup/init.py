@@ -99,7 +99,7 @@ def prepare(
     if layout.group is not None:
         refuse_case_twins(metadata, f"column {layout.group!r}", source.values(layout.group))
     splits, how = splits_of(source, seed)
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(prefix="distune-init-") as temporary:
         _write_tables(Path(temporary), header, rows, splits)
         table, extra, left_out = tried(data_section(Path(temporary), source))
         remarks += left_out + mapped(extra)
@@ -124,9 +124,9 @@ def prepare(
 
     parse_config(yaml.safe_load(text), source=str(out / CONFIG))
     make_folder(out)
-    with all_or_none(out, _files(out)):
-        _write_tables(out, header, rows, splits)
-        write_text(out / CONFIG, text)
+    with all_or_none(out, _files(out)) as draft:
+        _write_tables(draft, header, rows, splits)
+        write_text(draft / CONFIG, text)
     return Prepared(
         out / CONFIG,
         layout.columns,

@@ -21,6 +21,7 @@ from distune.store.entry import Entry, where_writable
 from distune.store.listing import StoredEntry, stored
 from distune.store.locks import SharedLock
 from distune.store.manifest import MANIFEST, EntryError, key_of, read_manifest, write_manifest
+from distune.utils.files.paths import check_no_url
 
 log = logging.getLogger(__name__)
 _SET = "set DISTUNE_CACHE to the folder of the cache"
@@ -39,6 +40,7 @@ def cache_folder() -> Path:
             found = Path(given).expanduser()
         except RuntimeError as error:
             raise UserError(f"DISTUNE_CACHE: {given}: {error}") from None
+        check_no_url(found)
         nearest = next(path for path in (found, *found.absolute().parents) if path.exists())
         if not nearest.is_dir():
             raise UserError(f"the cache: {nearest} is no folder; {_SET}")

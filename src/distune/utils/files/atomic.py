@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from distune.utils.files.paths import GONE
 
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 """What a disk says that is full or not ours to write."""
+_DRAFT = ".distune-draft"
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -86,12 +88,15 @@ def check_new(files: Iterable[Path]) -> None:
 
 
 @contextmanager
-def all_or_none(folder: Path, files: Iterable[Path]) -> Iterator[None]:
+def all_or_none(folder: Path, files: Iterable[Path]) -> Iterator[Path]:
     """For the block that writes new files which belong together: it is alone, and leaves all of them or none.
 
     Args:
-        folder: holds them, and is there.
-        files: none of them is.
+        folder: will hold them, and is there.
+        files: in it; none of them is there.
+
+    Yields:
+        A folder to write them to. A process that is killed leaves nothing but that, which the next one takes.
 
     Raises:
         UserError: one of them is there, or another process writes such files here.
@@ -99,12 +104,21 @@ def all_or_none(folder: Path, files: Iterable[Path]) -> Iterator[None]:
     files = list(files)
     with _locked(folder):
         check_new(files)  # again: another process may have been faster
+        draft = folder / _DRAFT
         try:
-            yield
-        except BaseException:
+            draft.mkdir(exist_ok=True)
+            yield draft
+            for file in files:
+                with suppress(FileNotFoundError):  # it was not needed
+                    (draft / file.name).rename(file)
+        except BaseException as error:
             for file in files:
                 file.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                name_instead(error, draft, folder)
             raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 @contextmanager

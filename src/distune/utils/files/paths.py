@@ -13,6 +13,7 @@ from pathlib import Path
 from distune.errors import UserError
 
 GONE = "its folder is not there; it may have been moved or deleted meanwhile"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
 
@@ -54,6 +55,18 @@ def make_folder(folder: Path) -> None:
         raise UserError(
             f"{folder}: it, or a part of its path, is a file or a link to nothing; choose another folder"
         ) from None
+
+
+def check_no_url(path: Path) -> None:
+    """Refuses what was written as a URL, such as `s3://bucket/x`: it would make a folder called `s3:`.
+
+    Raises:
+        UserError: it is one.
+    """
+    if len(path.parts) > 1 and _SCHEME.fullmatch(path.parts[0]):
+        raise UserError(
+            f"{path}: is a URL, where a path of this machine is needed; mount or copy it, and name that place"
+        )
 
 
 def check_is_file(path: Path) -> None:
