@@ -124,6 +124,8 @@ def test_groups_are_none_where_every_row_has_its_own() -> None:
     assert group_findings(plain(3, splits, groups=["p", "p", "q"])) == []
     (found,) = group_findings(plain(3, splits, groups=["p", "q", "p"]))
     assert dict(found.rows[0]) == {"group": "p", "train": 1, "dev": 1} and "1 of 2 cases" in found.detail
+    (found,) = group_findings(plain(4, ["train", "dev", "test", "train"], groups=list("pppp")))
+    assert dict(found.rows[0]) == {"group": "p", "train": 2, "dev": 1, "test": 1}, "in whatever order"
     assert evaluation_splits(plain(3, splits)) == ("dev",)
     assert evaluation_splits(plain(2, ["train", "test"])) == ("test",)
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distune.config import EncoderConfig
+from distune.errors import UserError
 from distune.models.encoders.base import Pixels
 from distune.models.encoders.catalogue import CATALOGUE
 from distune.models.encoders.inspection import inspect_encoder
@@ -132,6 +133,32 @@ def test_random_positions_are_drawn_for_the_size_of_the_images(
     positions: Any = made.embeddings[1].position_embeddings  # type: ignore[index,union-attr]
     assert positions.shape == (1, (side // 8) ** 2 + 1, 16)
     assert made(torch.zeros(1, 3, side, side, dtype=torch.uint8)).shape == (1, (side // 8) ** 2 + 1, 16)
+
+
+@pytest.mark.parametrize(("family", "extra"), [("vit", 1), ("deit", 2)])
+@pytest.mark.parametrize("side", [16, 32, 48])
+def test_trained_positions_are_interpolated_and_trained_on(
+    monkeypatch: pytest.MonkeyPatch, family: str, extra: int, side: int
+) -> None:
+    settings = architecture(family, SMALL)
+    model = vit._model(Origin(settings, None))
+    nn.init.normal_(model.embeddings.position_embeddings)
+    trained, load = model.embeddings.position_embeddings, refusing_as(vit.load, lambda *_, **__: model)
+    monkeypatch.setattr(vit, "load", load)
+    config = EncoderConfig(name="deit-tiny", layers=1)
+    made = Vit(config, Origin(settings, Path("trained")), Pixels((0.5,) * 3, (0.5,) * 3), side)
+    positions = model.embeddings.position_embeddings
+    assert (positions is trained) is (side == 32) and positions.is_leaf and positions.requires_grad
+    first, grid = trained[:, :extra], trained[:, extra:].reshape(1, 4, 4, 16).permute(0, 3, 1, 2)
+    moved = F.interpolate(grid, (side // 8,) * 2, mode="bicubic", align_corners=False)
+    expected = torch.cat([first, moved.flatten(2).transpose(1, 2)], dim=1)
+    torch.testing.assert_close(positions, expected)
+    pixels = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+    assert made.image_size == side and made(pixels).shape == (1, (side // 8) ** 2 + extra, 16)
+    assert settings.image_size == 32, "or the weights would not fit"
+    assert made.depth == 1 and made.head is model.layernorm
+    with pytest.raises(UserError, match="image_size: 36"):
+        Vit(config, Origin(settings, None), Pixels((0.5,) * 3, (0.5,) * 3), 36)
 
 
 @pytest.mark.parametrize(("asked", "side"), [(None, 224), (64, 64)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from by_hand import findings, made, numbers, study
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from PIL import Image
 
 from distune.analysis.parameters.importance import Importance, Share
 from distune.analysis.parameters.space import Parameter
@@ -24,7 +26,7 @@ from distune.analysis.scored_run import ScoredRun
 from distune.confirmation.statistics.files import OUT_OF_FOLD, run_folder
 from distune.data.table import MISSING
 from distune.reporting.figures import bars, cost, curves, history, learning, model, space, style
-from distune.reporting.figures.style import BLUE, INK, ORANGE, SERIES, look
+from distune.reporting.figures.style import BLUE, INK, ORANGE, PAPER, SERIES, look
 
 Plots = tuple[list[Axes], tuple[str, ...]]
 Draw = Callable[[Any, Callable[[], Any]], Plots]
@@ -425,6 +427,22 @@ def test_trials_that_ended_early_stand_apart(draw: Draw) -> None:
 def test_a_figure_has_the_height_that_is_asked_for() -> None:
     figure, axes = style.one(3.25)
     assert tuple(figure.get_size_inches()) == (style.WIDTH, 3.25) and axes.get_figure() is figure
+
+
+def test_a_figure_is_drawn_on_paper_in_pixels_and_on_nothing_in_a_page() -> None:
+    with look():
+        made = style.finish(style.one(1.0)[0], "gains", "what is\nseen", "a caption\x1b")
+    assert (made.name, made.alt, made.caption) == (
+        "gains",
+        "what is seen",
+        "a caption\N{REPLACEMENT CHARACTER}",
+    )
+    with Image.open(io.BytesIO(made.png)) as pixels:
+        assert pixels.size == (style.WIDTH * style.PNG_DPI, style.PNG_DPI) and "Software" not in pixels.info
+        assert (
+            to_hex([value / 255 for value in pixels.convert("RGBA").getpixel((0, 0))], True) == f"{PAPER}ff"
+        )
+    assert 'aria-label="what is seen"' in made.svg and "--paper" not in made.svg
 
 
 def test_what_an_axis_of_scores_is_called() -> None:

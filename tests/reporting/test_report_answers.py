@@ -162,6 +162,23 @@ def test_a_baseline_that_is_not_beaten_is_on_the_first_screen(verdict: str, said
         assert found[label] == ("0.7700", f"always naming the most frequent class; {said} trial 1")
 
 
+def test_the_answers_of_a_confirmed_study_and_their_order() -> None:
+    forecast = {"cases": 60, "low": 0.6, "high": 0.95, "seeds": 3}
+    held = {
+        "trial_0001": contender(rank=1, parameters={"total": 7}, evaluated={"forecast": forecast}),
+        "majority": contender("baseline", 0.77),
+    }
+    failing = study(TrialRecord(0, "complete", 0.5), TrialRecord(1, "failed", failure_kind="crash"))
+    found = confirmed(made("against_baseline", second="majority", verdict=OPEN), contenders=held)
+    shown = first_screen.headlines(findings(failing, numbers=found))
+    assert [one.label for one in shown] == [
+        first_screen.CONFIG, "Score on test (held-out cases)", "Expected on 60 new cases of the same kind",
+        first_screen.TUNING, first_screen.DISTILLATION, "Strongest simple baseline", "Failed trials",
+        "Student's size",
+    ]  # fmt: skip
+    assert [one.value for one in shown][-2:] == ["1 of 2", "7 parameters"]
+
+
 def test_held_out_examples_that_are_elsewhere_too_are_said_beside_the_score() -> None:
     found = [
         {"kind": kind, "severity": severity, "title": f"{kind} shared", "detail": "3 of 60 (5 %)"}

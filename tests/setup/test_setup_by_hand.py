@@ -591,3 +591,6 @@ def test_a_dev_split_is_made_from_train_with_the_seed() -> None:
     )
     splits, how = splits_of(given, 1)
     assert splits.count("dev") == 15 and "made" not in how
+    partly = [["exclude", *row[1:]] if number % 7 == 0 else row for number, row in enumerate(rows)]
+    splits, _ = splits_of(replace(table, rows=partly), 1)
+    assert [number for number, split in enumerate(splits) if split is None] == list(range(0, 100, 7))

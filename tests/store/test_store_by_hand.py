@@ -282,6 +282,24 @@ def test_readers_share_a_lock_and_a_remover_is_alone(tmp_path: Path) -> None:
         assert alone
 
 
+def test_the_lock_of_another_user_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.use").touch()
+    opened = Path.open
+
+    def of_another(path: Path, mode: str) -> Any:
+        if mode != "r":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", of_another)
+        held = SharedLock(tmp_path / "a.use")
+        SharedLock(tmp_path / "b.use").release()  # what cannot be made is not held
+    with SharedLock.exclusive(tmp_path / "a.use") as alone:
+        assert not alone
+    held.release()
+
+
 def test_only_what_is_not_ours_to_write_is_passed_over() -> None:
     for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM):
         with where_writable():

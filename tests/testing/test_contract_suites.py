@@ -114,6 +114,16 @@ class Dead(Broken):
         self.unused = torch.nn.Linear(2, 2)
 
 
+class Saturates(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        return super().forward(student, teacher, labels, index).clamp(max=0.1)
+
+
+class Grows(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        return super().forward(student, teacher, labels, index).square()
+
+
 class Undeclared(Broken):
     ignores = frozenset({"T"})
 
@@ -192,6 +202,8 @@ class NeedsImages(Broken):
         (Remembers, "resumes"),
         (Dead, "parameter"),
         (Undeclared, "no_effect"),
+        (Saturates, "linear"),
+        (Grows, "linear"),
         (ReadsTheMap, "map"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from distune.confirmation.statistics.inference.intervals import interval_of
 from distune.confirmation.statistics.inference.significance import Comparison, compare_scores
 from distune.confirmation.statistics.inference.standard_errors import Errors, errors_of
+from distune.confirmation.statistics.scores import case_scores
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
 from distune.data.table import MISSING, Task, label_columns
 from distune.training.files.prediction_files import SplitPredictions
@@ -80,12 +83,14 @@ def test_the_score_is_that_of_the_evaluation(score: str) -> None:
 
 
 @pytest.mark.parametrize("score", TASKS)
-def test_each_case_is_left_out_whole(score: str) -> None:
+def test_each_case_is_left_out_whole(score: str, monkeypatch: pytest.MonkeyPatch) -> None:
     scored = trainings(TASKS[score])
-    found = overall(task_answers(scored))
     groups = np.array(scored[0].groups)
-    for number, name in enumerate(np.unique(groups)[:5]):
-        kept = groups != name
+    monkeypatch.setattr(case_scores, "LARGEST_WEIGHTS", 7 * len(groups))  # so that they are in nine parts
+    found = overall(task_answers(scored))
+    assert found.without.shape == (CASES, SEEDS)
+    for number in (0, 6, 7, CASES - 1):
+        kept = groups != np.unique(groups)[number]
         one = scored[1]
         rest = evaluate(one.labels[kept], [rows[kept] for rows in one.probabilities], one.tasks)["score"]
         assert found.without[number, 1] == pytest.approx(rest, abs=1e-12)
@@ -129,10 +134,21 @@ def test_a_kappa_may_lie_below_zero() -> None:
     ]
     found = overall(task_answers(answers))
     interval = interval_of(found.values, found.pseudovalues, found.lowest)
-    assert found.lowest == -1.0
+    assert found.lowest == task_answers(answers)[0].score().lowest == -1.0
     assert interval.low is not None and interval.high is not None
     assert -1 <= interval.low < interval.mean < interval.high <= 1
     assert interval.mean < 0
+
+
+def test_one_task_that_rests_on_one_case_is_enough() -> None:
+    tasks = TASKS["auroc"][0], Task("rare", ("no", "yes"), score="auroc")
+    (one, *_) = trainings(tasks)
+    sure = replace(one, tasks=tasks[:1], labels=one.labels[:, :1], probabilities=one.probabilities[:1])
+    one.labels[:, 1] = np.arange(len(one.ids)) == 0
+    assert overall(task_answers([one])).rests_on_one_case
+    assert not overall(task_answers([sure])).rests_on_one_case
+    alone = replace(sure, groups=("case",) * len(one.ids))
+    assert overall(task_answers([alone])).rests_on_one_case, "there is no other"
 
 
 def test_a_task_without_a_label_is_not_evaluated() -> None:

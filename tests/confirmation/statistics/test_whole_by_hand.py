@@ -300,6 +300,10 @@ def test_where_the_others_do_not_define_a_score_that_of_all_stands() -> None:
         assert (rested.interval().low, rested.interval().high) == (None, None)
     in_two = replace(scored, labels=np.array([[1], [1], [0], [0]]))
     assert not task_answers([in_two])[0].score().rests_on_one_case
+    rests = {"auroc": True, "average_precision": True, "balanced_accuracy": False, "macro_f1": False}
+    for name, does in rests.items():
+        (other,) = task_answers([replace(scored, tasks=(replace(task, score=name),))])
+        assert other.score().rests_on_one_case is does, name
 
 
 def test_a_class_that_no_example_has_leaves_no_area_and_no_numbers_of_its_own() -> None:
@@ -375,6 +379,9 @@ def test_an_earlier_gain_is_noted_where_it_recommended_another_contender() -> No
         ([0, 1, 2, 0, 1, 1], "aaabbb", True),  # the third class
         ([0, 1, 2, 0, MISSING, 2], "aaabbb", True),  # the second, where it is known
         ([0, 1, 2, 0, 1, 2, 2], "aaabbbb", False),
+        ([0, 0, 1, 2, 1, 2], "aabbcc", True),  # the first alone
+        ([0, 1, 0, 1], "aabb", False),  # the third, in none
+        ([0, 0, MISSING], "aab", False),  # there is no other
     ],
 )
 def test_whether_a_class_is_in_a_single_case(labels: list[int], cases: str, expected: bool) -> None:

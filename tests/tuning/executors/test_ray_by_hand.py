@@ -310,7 +310,9 @@ def test_a_relay_passes_on_one_event_for_every_call(monkeypatch: pytest.MonkeyPa
     relay = executors.Relay("a:b", "logs", str(tmp_path), ["/own", "/of/the/coordinator"], "cuda:0", 2)
     assert (Path.cwd(), sys.path) == (tmp_path, ["/own", "/of/the/coordinator"])
     assert heard.pop() == (("a:b", Path("logs")), {"devices": ("cuda:0",), "threads": 2})
-    assert relay.host()
+    for name, host in (("node1", "node1"), ("", "unnamed")):
+        monkeypatch.setattr("platform.node", lambda name=name: name)
+        assert relay.host() == host, "an empty one would never be ready"
     asked = task(3, tmp_path)
     assert relay.submit(asked) == TrialStarted(3, "worker-0")
     assert relay.answer(3, True) == EpochReported(3, "student", 1, 0.5)

@@ -148,9 +148,10 @@ def test_what_each_sampler_of_optuna_is_set_to() -> None:
             plain_sampler(name, seed).sample_independent(study, trial, "c", SPACE["a"]) for seed in (5, 5, 6)
         ]
         assert drawn[0] == drawn[1] != drawn[2]
-    given = sampler_of_values({"a": 0.125})
-    study.sampler = given
-    assert study.ask().suggest_float("a", 0.0, 1.0) == 0.125
+    given = {"a": 0.125, "b": 0.0, "c": False, "d": None}
+    study.sampler = sampler_of_values(given)
+    ends = optuna.distributions.CategoricalDistribution((None, True, False))
+    assert study.ask({**SPACE, "c": ends, "d": ends}).params == given
 
 
 def test_what_each_pruner_of_optuna_is_set_to() -> None:

@@ -123,7 +123,7 @@ def finish(figure: Canvas, name: str, alt: str, caption: str) -> Figure:
     alt = plain(alt, longest=1000)
     ConstrainedLayoutEngine().execute(figure)  # once for both files: each would draw twice to lay out its own
     vector, pixels = io.BytesIO(), io.BytesIO()
-    figure.savefig(vector, format="svg", transparent=True)
+    figure.savefig(vector, format="svg")
     figure.savefig(pixels, format="png", facecolor=PAPER, metadata={"Software": None})
     return Figure(
         name, alt, plain(caption, longest=1000), _inline(vector.getvalue(), name, alt), pixels.getvalue()

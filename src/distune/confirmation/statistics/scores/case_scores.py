@@ -89,14 +89,11 @@ class TaskAnswers:
         )
 
     def _has_class_in_one_case(self) -> bool:
-        """Whether a class, or all others, are in a single case; a label is the class yes of its column."""
-        numbers = (1,) if self.task.kind == "multi_label" else range(len(self.task.classes))
-        for column in self.labels.T:
-            for number in numbers:
-                parts = column == number, (column != number) & (column != MISSING)
-                cases = [len(np.unique(self.cases[part])) for part in parts]
-                if min(cases) == 1:
-                    return True
+        """Whether one of the several classes of a column is in a single case."""
+        for part, column in zip(exclusive_tasks(self.task), self.labels.T, strict=True):
+            cases = [len(np.unique(self.cases[column == number])) for number in range(len(part.classes))]
+            if 1 in cases and sum(cases) > 1:
+                return True
         return False
 
     def macro_f1(self) -> CaseScores:

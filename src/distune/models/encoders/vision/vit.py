@@ -67,4 +67,4 @@ def _resize(embeddings: Any, size: int) -> None:
     with torch.no_grad():
         resized = embeddings.interpolate_pos_encoding(sample, size, size)
     embeddings.position_embeddings = nn.Parameter(resized.contiguous())
-    embeddings.image_size = patches.image_size = (size, size)
+    embeddings.image_size = (size, size)
