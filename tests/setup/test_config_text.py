@@ -189,6 +189,9 @@ def test_values_outside_of_the_ranges_are_a_remark_unless_the_config_has_ranges(
         ({"folds": 900}, "folds"),
         ({"strategy": "staged", "only": ["alpha"]}, "no parameter of the teacher"),
         ({"name": "../x"}, "../x"),
+        ({"name": "x.db"}, "x.db"),
+        ({"storage": "nonsense"}, "storage"),
+        ({"storage": "oracle://u@h/x"}, "driver"),
         ({}, None),
     ],
 )

@@ -45,7 +45,7 @@ from distune.tuning.study.hub_commits import with_study_commits
 from distune.tuning.study.names import check_before_opening, commits_so_far, study_to_continue
 from distune.tuning.study.open_study import check_resumable, check_study_name, new_name, open_study
 from distune.tuning.study.settings import COMMITS, StudySettings, warmup_of_folds
-from distune.tuning.study.storage import default_url, opened
+from distune.tuning.study.storage import default_url, opened, parse_url
 from distune.tuning.study.storage_retry import OPENING_LIMIT, StorageRetry
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study_dataset import Inspection, check_folds, inspect
@@ -153,6 +153,7 @@ def refused(config: Config) -> list[str]:
     request, base = TuneRequest(config=config), base_of(config)
     try:
         _check(request)
+        _check_new_name(request.asked.name or "")
         _study_settings(request, base, search_space(base, request.asked), "")
         check_folds(base, request.asked.folds)
     except UserError as error:
@@ -162,12 +163,16 @@ def refused(config: Config) -> list[str]:
 
 def _check_new(request: TuneRequest, name: str) -> None:
     """Refuses a new study whose folder would lie where SQLite has a file, or whose base outside of its own ranges."""
+    _check_new_name(name)
+    if lines := values_outside(request.config):
+        raise ConfigError(request.config_path or "config", lines)
+
+
+def _check_new_name(name: str) -> None:
     if ending := _DATABASE_FILE.search(name):
         raise UserError(
             f"study name: {name} is how a study's database file is called; leave {ending.group()} out"
         )
-    if lines := values_outside(request.config):
-        raise ConfigError(request.config_path or "config", lines)
 
 
 def _check_study(request: TuneRequest, folder: Path, url: str, name: str, settings: StudySettings) -> bool:
@@ -192,6 +197,8 @@ def _check(request: TuneRequest) -> None:
     for name in (asked.name, request.fork):
         if name is not None:
             check_study_name(name)
+    if asked.storage is not None:
+        parse_url(asked.storage)
     if request.fork and not asked.name:
         raise UserError("fork: name the study to copy from with --study-name")
     if request.fork and request.fork == asked.name:

@@ -85,9 +85,11 @@ def parse_url(url: str) -> URL:
 
     try:
         parsed = make_url(url)
-        parsed.get_dialect()  # there is none of http or redis, nor a driver of any name
-    except (NoSuchModuleError, ImportError) as error:
+        parsed.get_dialect().import_dbapi()  # there is none of http or redis, nor a driver of any name
+    except NoSuchModuleError as error:
         raise UserError(f"storage {redacted(url)} cannot be opened: {error}") from None
+    except ImportError as error:
+        raise UserError(f"storage {redacted(url)} cannot be opened: {missing_driver(url, error)}") from None
     except (ArgumentError, ValueError):
         raise UserError(
             f"storage: {redacted(url)}; write it like sqlite:///study.db or postgresql+psycopg://host/name"
