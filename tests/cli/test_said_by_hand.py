@@ -83,7 +83,7 @@ def test_the_dashboard_of_a_study_s_file(tmp_path: Path, called: Callable[..., A
         (OSError(errno.ENOSPC, "full", "/from/x", None, "/to/x"), " while writing /to/x; free some space"),
         (
             OSError(errno.ENOSPC, "full", f"{tempfile.gettempdir()}/distune-x/y"),
-            " or set TMPDIR to another folder",
+            " or set TMPDIR to a folder that can be written",
         ),
         (RuntimeError("full"), "; free some space"),
     ],

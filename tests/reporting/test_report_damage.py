@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import os
 import subprocess
@@ -353,3 +354,16 @@ def test_after_the_work_a_file_in_the_place_of_a_report_is_named_and_kept(
     (tmp_path / "report.md").write_text("# my own\n")
     assert report.refresh_report(few, tmp_path) == []
     assert "report.md" in caplog.text and (tmp_path / "report.md").read_text() == "# my own\n"
+
+
+def test_after_the_work_a_report_for_which_there_is_no_place_costs_nothing_but_itself(
+    few: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where the folder for temporary files was deleted, or a disk is full by then."""
+
+    def gone(findings: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "/tmp/x")
+
+    monkeypatch.setattr(report, "draw", gone)
+    assert report.refresh_report(few, tmp_path) == []
+    assert "/tmp/x" in caplog.text

@@ -53,6 +53,7 @@ def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
         (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), 2, "TMPDIR"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory"), 2, "working folder"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/x/y"), 2, "/x/y: No such file"),
+        (FileNotFoundError(errno.ENOENT, "Gone", f"{tempfile.gettempdir()}/distune-x"), 2, "TMPDIR"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 2, "/x/y"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), 2, "/x/y"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 2, "too long"),

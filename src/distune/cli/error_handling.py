@@ -31,6 +31,7 @@ DISK_FULL = 4
 INTERRUPTED = 130
 FEW_EXAMPLES = 3
 """Bad examples that a message names itself; more are listed in a file."""
+_OTHER_TMPDIR = "set TMPDIR to a folder that can be written"
 
 
 class TerminalFormatter(logging.Formatter):
@@ -123,7 +124,8 @@ def ending_of(error: BaseException) -> tuple[int, str]:
             return BAD_INPUT, f"{type(error).__name__}: {reason}; {_kept(error)}"
         if error.errno == errno.ELOOP and Path(named).is_symlink():
             return BAD_INPUT, f"{named}: is a link where no link is followed; remove it"
-        return BAD_INPUT, f"{named}: {reason}; check the path and its permissions"
+        advice = _OTHER_TMPDIR if _is_temporary(named) else "check the path and its permissions"
+        return BAD_INPUT, f"{named}: {reason}; {advice}"
     what = f"{type(error).__name__}: {_first_line(error)}"
     if plugin := plugin_behind(error):
         return FAILED, f"plugin {plugin}: {what}; {_kept(error)}"
@@ -135,7 +137,7 @@ def ending_of(error: BaseException) -> tuple[int, str]:
 def _no_such_folder(error: OSError) -> str:
     """What the system misses where it names no file: the working folder, or one for temporary files."""
     if "temporary" in str(error.strerror):
-        return f"{error.strerror}; set TMPDIR to a folder that can be written"
+        return f"{error.strerror}; {_OTHER_TMPDIR}"
     return "the working folder does not exist any more; change to one that does"
 
 
@@ -151,10 +153,13 @@ def _where_full(error: BaseException) -> str:
     written = isinstance(error, OSError) and (error.filename2 or error.filename)  # of a copy the second one
     if not isinstance(written, str):
         return "; free some space"
-    temporary = Path(tempfile.gettempdir())
-    name = Path(written).relative_to(temporary).parts[:1] if Path(written).is_relative_to(temporary) else ()
-    is_temporary = "".join(name).startswith(("distune-", tempfile.template))  # not what the user wants there
-    return f" while writing {written}; free some space" + " or set TMPDIR to another folder" * is_temporary
+    return f" while writing {written}; free some space" + f" or {_OTHER_TMPDIR}" * _is_temporary(written)
+
+
+def _is_temporary(written: object) -> bool:
+    """Whether a file is our own, or a library's, among the temporary ones; a user may have others there."""
+    ours = (Path(tempfile.gettempdir(), prefix) for prefix in ("distune-", tempfile.template))
+    return str(written).startswith(tuple(map(str, ours)))
 
 
 def _first_line(error: BaseException) -> str:

@@ -85,7 +85,7 @@ def refresh_report(study_source: Path | str, folder: Path, *, storage: str | Non
         storage: see `write_report`.
 
     Returns:
-        The files written; none, with a warning, where another file has the name of one: the work is done all the same.
+        The files written; none, with a warning, where they cannot be: the work is done all the same.
     """
     try:
         earlier = read_text(folder / MARKDOWN_FILE) if (folder / MARKDOWN_FILE).is_file() else ""
@@ -96,8 +96,8 @@ def refresh_report(study_source: Path | str, folder: Path, *, storage: str | Non
             examples=f"\n## {mistakes.TITLE}\n" in earlier,
             checklist=CHECKLISTS[0] if (folder / CHECKLIST_FILE).is_file() else None,
         )
-    except UserError as error:
-        _log.warning("no report: %s", error)
+    except (UserError, OSError) as error:
+        _log.warning("no report: %s; distune report writes it once that is put right", error)
         return []
 
 
