@@ -527,13 +527,14 @@ class TestRefusals:
             "recommended_config.yaml",
             "confirmation/plan.json",
             "confirmation/subgroups.csv",
+            "report.html",
         ],
     )
     def test_a_folder_in_the_place_of_a_file_before_anything_is_done(
         self, confirmed: Path, name: str
     ) -> None:
         place = confirmed.with_suffix("") / name
-        place.unlink()
+        place.unlink(missing_ok=True)
         place.mkdir()
         said: list[str] = []
         with pytest.raises(OSError, match="is a folder") as refused:

@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from distune.config import Config, EncoderConfig, parse_config
-from distune.errors import ConfigError
+from distune.errors import ConfigError, UserError
 from distune.models.encoders.hub import revisions
 from distune.setup.check import check
 from distune.setup.columns import Column, Layout
@@ -247,3 +247,12 @@ def test_what_would_be_fetched_is_named_once_with_its_size(
     first, second = download_lines(config)
     assert "vit-base" in first and " 345 MB" in first and first.endswith("of/vit-base")
     assert "deit-small" in second and "unknown size" in second
+
+
+def test_a_cache_that_training_would_refuse_is_named(
+    tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DISTUNE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="cache"):
+        check(tiny_config(), "config", estimates=False)

@@ -299,21 +299,21 @@ def test_images_are_brought_once_and_replace_nothing(tmp_path: Path, monkeypatch
     (out / "c.png").write_text("c")
     files = ImageFiles(tmp_path / "old")
     names = ["a.png", "sub/b.png", "a.png", "gone.png", "c.png", ""]
-    found = bring_images("i", files, names, out)
+    found = bring_images("i", files, names, out, [])
     assert (found.column, found.linked, found.copied, found.missing) == ("i", 2, 0, 2)
     assert (out / "sub/b.png").samefile(tmp_path / "old/sub/b.png") and not (out / "c.png").samefile(
         tmp_path / "old/c.png"
     )
-    assert bring_images("i", files, names, out).linked == 0
+    assert bring_images("i", files, names, out, []).linked == 0
 
     def no_link(*given: Any) -> None:
         raise OSError("another disk")
 
     monkeypatch.setattr(os, "link", no_link)
-    assert bring_images("i", files, ["d.png"], out).copied == 1 and (out / "d.png").read_text() == "d"
+    assert bring_images("i", files, ["d.png"], out, []).copied == 1 and (out / "d.png").read_text() == "d"
     (out / "d.png").write_text("other")
     with pytest.raises(UserError, match="another file"):
-        bring_images("i", files, ["d.png"], out)
+        bring_images("i", files, ["d.png"], out, [])
 
 
 def test_a_split_beside_its_table_brings_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

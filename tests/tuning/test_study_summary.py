@@ -116,7 +116,9 @@ def test_wall_time_counts_coordinators_that_overlap_once_and_pauses_not_at_all(t
     assert write_summary(study, tmp_path)["seconds"]["wall"] == 110.0
 
 
-@pytest.mark.parametrize("name", ["study_summary.json", "best_config.yaml"])
+@pytest.mark.parametrize(
+    "name", ["study_summary.json", "best_config.yaml", "report.md", "report.html", "base_config.yaml"]
+)
 def test_what_no_file_can_replace_is_named_before_the_study_begins(tmp_path, name):
     place = tmp_path / "s" / name
     place.parent.mkdir()

@@ -32,7 +32,6 @@ from distune.confirmation.statistics.files import (
     run_folder,
 )
 from distune.confirmation.statistics.numbers import confirmation_numbers
-from distune.confirmation.statistics.scores.subgroups import FILE as SUBGROUPS
 from distune.confirmation.statistics.scores.subgroups import write_subgroups
 from distune.confirmation.train_candidates import TrainingEnd, train_all
 from distune.confirmation.weights import drop_weights, has_room
@@ -45,7 +44,7 @@ from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import check_scores
 from distune.tuning.coordinator.interrupts import Interrupts
 from distune.tuning.executors.make import described, devices_for, make_executor
-from distune.utils.files.atomic import check_replaceable
+from distune.utils.files.atomic import check_outputs
 from distune.utils.files.generated import write_generated
 from distune.utils.files.sealed_files import write_sealed
 from distune.utils.text import counted
@@ -106,8 +105,8 @@ class Confirmation:
         jobs = jobs_of(self.candidates, self.seeds, self._confirmation, self.folds, self.opening.dataset)
         for job in jobs:
             job.check_folder()
-        check_replaceable(*(self.folder / name for name in (NUMBERS, RECOMMENDED)))
-        check_replaceable(*(self._confirmation / name for name in (PLAN, SUBGROUPS)))
+        check_outputs(self.folder)
+        check_outputs(self._confirmation)
         evaluated: tuple[Split, ...] = ("dev", "test") if len(self.table.rows("test")) else ("dev",)
         check_scores(self.table, self.candidates[0].config.data.root, evaluated)
         check_predictions_are_read_back(self.table, evaluated, self._confirmation)

@@ -11,6 +11,7 @@ from distune.data.demo.demo import without_writing
 from distune.data.table import Table
 from distune.setup.downloads import download_lines
 from distune.setup.estimate import NO_MEMORY, TRIED, Estimate, estimate
+from distune.store.store import cache_folder
 from distune.training.scoring.scores import undefined_scores
 from distune.tuning.space.inert import without_effect
 from distune.tuning.space.without_effect import ignored_in
@@ -49,6 +50,7 @@ def check(config: Config, source: str, *, estimates: bool = True) -> Checked:
         ConfigError: lists all that is wrong with the loss, encoders, search ranges and data.
         DataError: lists all that is wrong, where only the data are at fault.
     """
+    cache_folder()  # which training would refuse
     outside = values_outside(config)
     measured, remarks = None, []
     with without_writing(config) as looked_at:

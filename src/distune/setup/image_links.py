@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,26 @@ def split_whole(
     if found is None or not is_elsewhere:
         return split_csv(metadata, out, **options), None
     brought: list[Brought] = []
+    made: list[Path] = []
 
     def bring() -> None:
         # Before the tables: where the disk is full among them, no table is in the way of the same command.
-        brought.append(bring_images(*found, out))
+        brought.append(bring_images(*found, out, made))
 
-    return split_csv(metadata, out, before_writing=bring, **options), brought[0]
+    try:
+        return split_csv(metadata, out, before_writing=bring, **options), brought[0]
+    except BaseException:
+        for file in made:
+            _remove(file, out)
+        raise
+
+
+def _remove(file: Path, above: Path) -> None:
+    """Removes a file, and the folders between it and the one above as far as nothing else is in them."""
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
+        for folder in file.relative_to(above).parents[:-1]:
+            (above / folder).rmdir()
 
 
 def _images(
@@ -99,7 +114,9 @@ class Brought:
     missing: int
 
 
-def bring_images(column: str, files: ImageFiles, cells: Sequence[str], out: Path) -> Brought:
+def bring_images(
+    column: str, files: ImageFiles, cells: Sequence[str], out: Path, made: list[Path]
+) -> Brought:
     """Gives every image file that a column names the same path under another folder, as a hard link if it can be.
 
     Args:
@@ -107,6 +124,7 @@ def bring_images(column: str, files: ImageFiles, cells: Sequence[str], out: Path
         files: the files that its cells name.
         cells: of all rows.
         out: the other folder.
+        made: gets the files before they are made.
 
     Raises:
         UserError: another file is where one should go.
@@ -122,6 +140,7 @@ def bring_images(column: str, files: ImageFiles, cells: Sequence[str], out: Path
             if not target.samefile(found) and read_file(target) != read_file(found):
                 raise UserError(f"{target}: another file is there already; choose another folder")
             continue
+        made.append(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(found, target)

@@ -50,8 +50,8 @@ from distune.tuning.study.storage_retry import OPENING_LIMIT, StorageRetry
 from distune.tuning.study.storage_url import redacted
 from distune.tuning.study_dataset import Inspection, check_folds, inspect
 from distune.tuning.study_run import Ending, StudyRunner
-from distune.tuning.summary import BEST_CONFIG_NAME, LOG_NAME, SUMMARY_NAME, write_summary
-from distune.utils.files.atomic import check_replaceable
+from distune.tuning.summary import BEST_CONFIG_NAME, LOG_NAME, write_summary
+from distune.utils.files.atomic import check_outputs
 from distune.utils.files.paths import check_appendable
 
 __all__ = [
@@ -89,7 +89,7 @@ def tune(request: TuneRequest) -> TuneResult:
     url = asked.storage or default_url(request.logs, name)
     if not _check_study(request, folder, url, name, settings):
         _check_new(request, name)
-    check_replaceable(folder / SUMMARY_NAME, folder / BEST_CONFIG_NAME)
+    check_outputs(folder)
     if folder.exists():
         check_appendable(folder / LOG_NAME)
     # The storage first: where there is none, no folder of the study is left.

@@ -15,6 +15,7 @@ from distune.tuning.study.slow_answers import say_slow_answers
 from distune.tuning.study.storage import (
     LOCK_SECONDS_OF_READERS,
     begin_sessions,
+    check_whole,
     engine_options,
     is_not_found,
     lock_limit,
@@ -132,6 +133,7 @@ def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
         limit = lock_limit(parsed, LOCK_SECONDS_OF_READERS)
         begin_sessions(probe, limit)
         _check_tables(probe, shown)
+        check_whole(probe, shown)
         kind_of_storage = _readable(shown)
         storage = with_tables(lambda: kind_of_storage(url, engine_kwargs=options, skip_table_creation=True))
     say_slow_answers(storage.engine, redacted(shown))

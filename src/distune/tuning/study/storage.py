@@ -21,6 +21,7 @@ from distune.tuning.study.storage_url import (
     sqlite_file,
     sqlite_url,
 )
+from distune.utils.text import one_line
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -64,6 +65,7 @@ def open_storage(url: str) -> RDBStorage:
     with open_engine(url, file):
         options = engine_options(parsed)
         storage = with_tables(lambda: FastReadingStorage(url, engine_kwargs=options))
+        check_whole(storage.engine, url)
     say_slow_answers(storage.engine, redacted(url))
     begin_sessions(storage.engine, _OF_SQLITE if file is not None else lock_limit(parsed, LOCK_SECONDS))
     if file is not None:
@@ -187,6 +189,28 @@ def opened(url: str) -> Iterator[RDBStorage]:
         storage.remove_session()
         _leave_write_ahead(storage.engine)
         storage.engine.dispose()
+
+
+def check_whole(engine: Engine, shown: str) -> None:
+    """Looks through the pages of an SQLite database: a damaged one can read as an empty table.
+
+    Args:
+        engine: of the database; of a server nothing is looked at.
+        shown: its URL.
+
+    Raises:
+        UserError: a page is damaged.
+    """
+    if engine.name != "sqlite":
+        return
+    with engine.connect() as connection:
+        found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+    engine.dispose()
+    if found != "ok":
+        raise UserError(
+            f"storage {redacted(shown)} is damaged ({one_line(found)}); restore its file from a copy, or begin another "
+            "study. The run folders of its trials are kept"
+        )
 
 
 def with_tables(make: Callable[[], RDBStorage]) -> RDBStorage:

@@ -16,6 +16,7 @@ from distune.utils.files.paths import GONE
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 """What a disk says that is full or not ours to write."""
 _DRAFT = ".distune-draft"
+_OUTPUTS = (".md", ".html", ".json", ".yaml", ".csv")
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -29,6 +30,15 @@ def check_replaceable(*paths: Path) -> None:
         if path.exists() and not path.is_file():
             what = "is a folder" if path.is_dir() else "is no regular file"
             raise OSError(errno.EINVAL, f"{what} and is not replaced", str(path))
+
+
+def check_outputs(folder: Path) -> None:
+    """Refuses a folder in which something that is no file has the name of a page or a table; it need not be there.
+
+    Raises:
+        OSError: as `check_replaceable`.
+    """
+    check_replaceable(*(path for path in sorted(folder.glob("*")) if path.suffix in _OUTPUTS))
 
 
 @contextmanager
