@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,20 @@ def test_the_window_of_the_config_replaces_that_of_the_file(write: Write) -> Non
     units = ramp() - 1024.0
     assert np.array_equal(read_pixels(path), windowed(units, (40, 400)))
     assert np.array_equal(read_pixels(path, PixelRules((-600, 1500))), windowed(units, (-600, 1500)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "is_deep"),
+    [(np.uint8, {}, False), (np.uint8, {"RescaleSlope": 1, "RescaleIntercept": 0}, False),
+     (np.uint8, {"RescaleIntercept": -1024}, True), (np.int16, {}, True)],
+)  # fmt: skip
+def test_a_window_counts_for_deep_values_and_those_of_a_unit(
+    write: Write, kind: Any, header: dict[str, Any], is_deep: bool
+) -> None:
+    (found,) = checked_images(
+        [str(write("a.dcm", ramp(0, 200, kind), **header))], 100.0, PixelRules((40, 80))
+    )
+    assert found.problem is None and found.is_deep is is_deep
 
 
 @pytest.mark.parametrize("function", ["LINEAR_EXACT", "SIGMOID"])
@@ -342,7 +357,7 @@ def test_a_table_of_dicom_files_names_frames_and_no_patient(
         str(tmp_path.resolve() / f"scans/{name}") for name in ("0.dcm", "1.dcm#frame=1", "2.dcm#frame=2")
     )
     report = audit(table)
-    said = f"{table} {report} {capsys.readouterr()} {[str(w.message) for w in recwarn]}"
+    said = f"{asdict(table)} {report.to_dict()} {capsys.readouterr()} {[str(w.message) for w in recwarn]}"
     assert "DICOM MONOCHROME2 16 bit" in said
     assert "Mustermann" not in said
     assert PATIENT_ID not in said

@@ -49,6 +49,7 @@ class DicomHeader:
         photometric: how values stand for brightness or colour, such as MONOCHROME2.
         bits: stored bits of a value.
         frames: number of pictures in the file.
+        in_units: whether the values are of a unit, or may be, so that those of 8 bits have a window too.
     """
 
     width: int
@@ -56,6 +57,7 @@ class DicomHeader:
     photometric: str
     bits: int
     frames: int
+    in_units: bool = False
 
 
 def is_dicom(content: bytes) -> bool:
@@ -219,9 +221,21 @@ def _header(file: Any) -> DicomHeader:
             photometric=str(file.get("PhotometricInterpretation", "MONOCHROME2")),
             bits=int(file.get("BitsStored") or file.get("BitsAllocated") or 16),
             frames=int(file.get("NumberOfFrames") or 1),
+            in_units=_may_be_in_units(file),
         )
     except (AttributeError, TypeError, ValueError):
         raise UserError("a DICOM file without pixels (it has no rows and columns)") from None
+
+
+def _may_be_in_units(file: Any) -> bool:
+    try:
+        rescaled = (float(file.get("RescaleSlope") or 1), float(file.get("RescaleIntercept") or 0)) != (
+            1.0,
+            0.0,
+        )
+    except (TypeError, ValueError):  # damaged, as the reading says
+        return True
+    return rescaled or bool(file.get("ModalityLUTSequence") or file.get("SharedFunctionalGroupsSequence"))
 
 
 def _read(content: bytes, tags: tuple[str, ...]) -> Any:

@@ -161,7 +161,7 @@ def _checked_image(image: str, max_megapixels: float, rules: PixelRules) -> Chec
     path = Path(name)
     try:
         with path.open("rb") as file:
-            width, height, more = _header(file, name)
+            width, height, more, deep = _header(file, name)
             if width * height > max_megapixels * 1e6:
                 limit_name = f"image is larger than data.max_image_megapixels {max_megapixels:g}"
                 return CheckedImage(Fault(limit_name, f"{width} x {height} pixels"))
@@ -184,16 +184,17 @@ def _checked_image(image: str, max_megapixels: float, rules: PixelRules) -> Chec
         pixels_of(content, rules, frame, suffix=path.suffix)
     except UserError as error:
         return CheckedImage(Fault("image cannot be decoded", str(error)))
-    return CheckedImage(None, is_one_of_several=more and frame is None, is_deep=is_deep(content))
+    deep = is_deep(content) if deep is None else deep
+    return CheckedImage(None, is_one_of_several=more and frame is None, is_deep=deep)
 
 
-def _header(file: BinaryIO, path: str) -> tuple[int, int, bool]:
-    """Width and height by the header of an image file, and whether it holds several pictures."""
+def _header(file: BinaryIO, path: str) -> tuple[int, int, bool, bool | None]:
+    """Width and height by the header of a file, whether it holds several pictures, and of DICOM whether it is deep."""
     if (header := dicom_header_in(file, path)) is not None:
-        return header.width, header.height, header.frames > 1
+        return header.width, header.height, header.frames > 1, header.bits > 8 or header.in_units
     file.seek(0)
     with Image.open(file) as opened:
-        return *opened.size, has_more(opened)
+        return *opened.size, has_more(opened), None
 
 
 def split_problems(
