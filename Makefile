@@ -14,12 +14,17 @@ demo: .venv/demo.stamp
 	$(BIN)/python tools/run_optuna_tuning.py --config config/demo.yaml --n-trials 30 --workers 2
 
 # Three workers for two cores: while one waits for a process or a server, the others compute.
-test: .venv/test.stamp lint browser server
+test: .venv/test.stamp browser server
+	$(MAKE) --no-print-directory --jobs 2 lint tests/__pycache__
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
 # The fast tier: linters, types, and the tests that are not marked slow.
 check: .venv/test.stamp lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
+
+# Of a fresh clone: compiled once for all workers, while the linters have the other core.
+tests/__pycache__: | .venv/test.stamp
+	-$(BIN)/python -m pytest --collect-only -qq >/dev/null
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
