@@ -144,6 +144,15 @@ def test_captions_of_five_words_in_two_splits_and_two_cases() -> None:
     assert found.severity == "info"  # 1 of 21
 
 
+def test_rows_between_the_first_and_the_last_count() -> None:
+    splits: list[Split] = ["train", "dev", "test", "train"]
+    text = "a word " * 40
+    (found,) = same_caption_findings(plain(4, splits, texts=[text] * 4, groups=list("pqrp")))
+    assert "2 examples of dev and test (100.0%)" in found.detail and found.rows[0]["text"] == text[:200]
+    for each in (found, *duplicate_findings(table([[0], [1], [0], [0]], splits), ["1"] * 4)):
+        assert [(row["first"], row["second"]) for row in each.rows] == [("e0", "e1")], each.kind
+
+
 def test_classes_of_ten_are_not_rare_and_ten_times_is_not_uneven() -> None:
     labels = [[0]] * 100 + [[1]] * 10 + [[MISSING]] * 3 + [[0]] * 10 + [[1]] * 9
     splits: list[Split] = ["train"] * 113 + ["test"] * 19

@@ -430,19 +430,20 @@ def test_a_figure_has_the_height_that_is_asked_for() -> None:
 
 
 def test_a_figure_is_drawn_on_paper_in_pixels_and_on_nothing_in_a_page() -> None:
+    long = "word " * 150
     with look():
-        made = style.finish(style.one(1.0)[0], "gains", "what is\nseen", "a caption\x1b")
-    assert (made.name, made.alt, made.caption) == (
-        "gains",
-        "what is seen",
-        "a caption\N{REPLACEMENT CHARACTER}",
-    )
+        figure, axes = style.one(1.0)
+        axes.set_yticks([0.0], ["a class with a very long name"])
+        before = axes.get_position().x0
+        made = style.finish(figure, "gains", f"what is\nseen: {long}", f"a caption\x1b{long}")
+    assert axes.get_position().x0 > before, "there is room for what stands beside the plot"
+    assert (made.name, made.alt) == ("gains", f"what is seen: {long}".strip())
+    assert made.caption == f"a caption\N{REPLACEMENT CHARACTER}{long}".strip()
     with Image.open(io.BytesIO(made.png)) as pixels:
         assert pixels.size == (style.WIDTH * style.PNG_DPI, style.PNG_DPI) and "Software" not in pixels.info
-        assert (
-            to_hex([value / 255 for value in pixels.convert("RGBA").getpixel((0, 0))], True) == f"{PAPER}ff"
-        )
-    assert 'aria-label="what is seen"' in made.svg and "--paper" not in made.svg
+        corner: Any = pixels.convert("RGBA").getpixel((0, 0))
+    assert to_hex([value / 255 for value in corner], keep_alpha=True) == f"{PAPER}ff"
+    assert 'aria-label="what is seen' in made.svg and "--paper" not in made.svg
 
 
 def test_what_an_axis_of_scores_is_called() -> None:
@@ -454,11 +455,12 @@ def test_what_an_axis_of_scores_is_called() -> None:
 def test_a_drawing_shares_neither_its_ids_nor_its_colours_with_others() -> None:
     svg = (
         f'<svg xmlns="{style.SVG}" xmlns:xlink="{style.XLINK}" width="9pt" height="9pt" viewBox="0 0 9 9"><metadata/>'
-        '<g id="a" clip-path="url(#b)" style="fill: #0b6bb4; stroke: #123456"><use xlink:href="#c" x="1"/>'
-        '<use xlink:href="other"/></g></svg>'
+        '<g id="a" stroke="#1f2630" clip-path="url(#b)" style="fill: #0b6bb4; stroke: #123456">'
+        '<use xlink:href="#c" x="1"/><use xlink:href="other"/></g></svg>'
     )
     found = style._inline(svg.encode(), "gains", "what & that")
     assert 'id="gains-a"' in found and "url(#gains-b)" in found and 'xlink:href="#gains-c"' in found
     assert 'href="other"' in found and 'aria-label="what &amp; that"' in found and 'role="img"' in found
-    assert "fill: var(--blue, #0b6bb4)" in found and "stroke: #123456" in found
+    assert "fill: var(--blue, #0b6bb4)" in found and 'stroke="var(--ink, #1f2630)"' in found
+    assert "stroke: #123456" in found
     assert "metadata" not in found and 'width="' not in found and 'viewBox="0 0 9 9"' in found

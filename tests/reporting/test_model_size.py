@@ -93,6 +93,6 @@ def test_the_first_screen_says_how_large_the_student_is(
 ) -> None:
     place = run_folder(tmp_path / "run", {"total": 65303}, **student)
     found = findings(study(TrialRecord(0, "complete", 0.5), TrialRecord(1, "complete", 0.6, folder=place)))
-    (shown,) = first_screen._size(found, None)
+    (shown,) = (one for one in first_screen.headlines(found) if "size" in one.label)
     assert shown.value == "65,303 parameters" and absent not in shown.remark
     assert all(token in shown.remark for token in tokens)

@@ -83,7 +83,10 @@ def test_the_score_says_what_it_is_the_mean_of() -> None:
     assert "no interval: too few cases" in screen(confirmed(contenders={"trial_0001": few}))[label][1]
     loaded = {"trial_0001": contender(rank=1, evaluated={"scores": [0.77, 0.8, 0.83]})}
     assert "of the first seed: 0.7700" in screen(confirmed(contenders=loaded))[label][1]
-    assert "first seed" not in screen(confirmed(contenders=loaded, seeds=[1]))[label][1]
+    one = screen(confirmed(contenders=loaded, seeds=[1]))[label][1]
+    assert "first seed" not in one and "uncertain" not in one
+    scored_by = {"t": {"kind": "single_label", "score": "auroc", "weight": 1.0}}
+    assert screen(confirmed(scored_by=scored_by))[label][1].startswith("mean over tasks of the area under")
     assert "Score on test (held-out cases; third look at test)" in screen(confirmed(opening={"number": 3}))
     assert "Score on test, which the search has seen" in screen(confirmed(optimistic=True))
 
@@ -133,6 +136,9 @@ def test_whether_tuning_helped() -> None:
     both = {"trial_0003": contender(trial=3)}
     shrunk = screen(confirmed(made("tuning_gain"), candidates=candidates, contenders=both))[label][1]
     assert re.search(r"\b2 of 15 .* \+0\.0400$", shrunk)
+    other = confirmed(made("tuning_gain", first="trial_0003"), contenders=both,
+                      candidates={"trial_0003": {"expected_gain": 0.04}})  # fmt: skip
+    assert "expect" not in screen(other)[label][1], "it was not picked"
     alone = screen(confirmed(made("tuning_gain"), candidates=candidates))[label][1]
     assert "expect" not in alone, "one trial was not picked among several"
 
@@ -215,6 +221,7 @@ def test_before_a_confirmation() -> None:
     assert "Failed trials" not in two, "one of many is no reason to look"
     failing = shown(best, *(TrialRecord(number, "failed", failure_kind="crash") for number in (2, 3, 4)))
     assert failing["Failed trials"][0] == "3 of 4" and "Failed trials" not in found
+    assert failing["Complete trials"][0] == "1"
     table = shown(base, best, space_source="observed")
     assert table[first_screen.DISTILLATION][0] == "Not known" and "Score" in table
 

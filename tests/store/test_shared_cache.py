@@ -111,7 +111,7 @@ def test_a_reader_that_waited_out_an_eviction_computes_without_a_warning(
     flock = locks.fcntl.flock
 
     def noted(handle: object, how: int) -> None:
-        if how == locks.fcntl.LOCK_SH:
+        if how & locks.fcntl.LOCK_SH:
             at_the_lock.set()
         flock(handle, how)
 

@@ -89,7 +89,7 @@ def _shared_with_other_splits(findings: Findings) -> str:
 
 def _failed(findings: Findings) -> Iterator[Headline]:
     failed, trials = findings.ranking.counts.get("failed", 0), len(findings.study.trials)
-    if findings.recommendations.many_failures and failed:
+    if findings.recommendations.many_failures:
         yield Headline(
             "Failed trials", f"{failed} of {trials}", "causes and remedies come first under Recommendations"
         )
