@@ -78,14 +78,16 @@ def test_a_phase_without_a_duration_leaves_the_whole_without_one() -> None:
 
 
 def test_the_pace_is_of_what_ran_here_and_not_of_what_a_fork_copied() -> None:
-    def phase(*trials: TrialRecord) -> tuple[Phase, ...]:
-        return phases(replace(STUDENTS, teacher_record=None, trials=trials, sessions=(minute,)))
+    def phase(*trials: TrialRecord, seconds: int = 60) -> tuple[Phase, ...]:
+        session = Session(START, START + timedelta(seconds=seconds), 1, (), "finished")
+        return phases(replace(STUDENTS, teacher_record=None, trials=trials, sessions=(session,)))
 
-    minute = Session(START, START + timedelta(minutes=1), 1, (), "finished")
     copied = [TrialRecord(n, "complete", 0.5, seconds=600.0, copied_from="old") for n in range(3)]
     own = TrialRecord(3, "complete", 0.5, seconds=30.0)
     alone, forked = phase(own), phase(*copied, own)
     assert parallelism_of(forked) == parallelism_of(alone) == 0.5
+    for timeless in (phase(replace(own, seconds=None)), phase(own, seconds=0)):
+        assert isinstance(parallelism_of(timeless), Unknown)
     assert forked[0].cost.times["complete"] == alone[0].cost.times["complete"]
     assert forked[0].cost.times["complete"].total == 30.0
     measured = pace(forked, (1, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,7 @@ def test_other_scores_or_weights_of_the_same_data_are_told_from_other_data(
         ([area, of_area], False),
         ([plain, of_area], True),
         ([area, study], False),  # the study does not say
+        ([plain, study], False),
         ([default, of_reader], True),
         ([default, same], False),
         ([area, of_reader], False),
@@ -165,3 +167,5 @@ def test_other_scores_or_weights_of_the_same_data_are_told_from_other_data(
         assert are_counted_differently(side_by_side(pair)) is differ, [
             one.counted for one in side_by_side(pair)
         ]
+    for order in permutations(side_by_side([area, study, plain])):
+        assert are_counted_differently(order), "also with one between them of which nothing is known"

@@ -11,7 +11,7 @@ import pytest
 from distune.config import Config
 from distune.confirmation.dry_run import check_predictions_are_read_back
 from distune.data import Table, read_table
-from distune.data.table import Task
+from distune.data.table import Split, Task
 from distune.errors import UserError
 
 
@@ -36,14 +36,15 @@ def test_any_name_of_a_class_and_an_example_is_read_back(table: Table, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
-def test_every_split_is_tried(table: Table, tmp_path: Path) -> None:
-    """An example twice in the test split alone."""
-    rows = table.rows("test")
+@pytest.mark.parametrize(("split", "other"), [("dev", "test"), ("test", "dev")])
+def test_every_split_is_tried(table: Table, tmp_path: Path, split: Split, other: Split) -> None:
+    """An example twice in one split alone."""
+    rows = table.rows(split)
     ids = list(table.ids)
     ids[rows[0]] = ids[rows[1]]
     odd = replace(table, ids=tuple(ids))
-    check_predictions_are_read_back(odd, ("dev",), tmp_path)
-    with pytest.raises(UserError, match="for the test split"):
+    check_predictions_are_read_back(odd, (other,), tmp_path)
+    with pytest.raises(UserError, match=f"for the {split} split"):
         check_predictions_are_read_back(odd, ("dev", "test"), tmp_path)
 
 

@@ -281,8 +281,8 @@ def test_a_table_s_ranges_are_entered_by_hand(is_known: bool) -> None:
 
 def test_ranges_narrow_only_a_search_that_starts_inside_them(tmp_path: Path) -> None:
     place = folder(tmp_path / "s", "best_config.yaml")
-    whole = text(usage._elsewhere(findings(study(folder=place)), tmp_path / "r.yaml"))
-    assert f"--start-from {place}/best_config.yaml --space {tmp_path}/r.yaml" in whole
+    whole = text(usage._elsewhere(findings(study(folder=place)), tmp_path / "my r.yaml"))
+    assert f"--start-from {place}/best_config.yaml --space '{tmp_path}/my r.yaml'" in whole
     assert "--space" not in text(usage._elsewhere(findings(study()), tmp_path / "r.yaml"))
 
 

@@ -95,6 +95,12 @@ class OneExample(Broken):
         return super().forward(student, teacher, labels, index) / (len(labels) - 1)
 
 
+class AllTheSame(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        steps = student.logits[0][1:] - student.logits[0][:-1]
+        return super().forward(student, teacher, labels, index) + steps.square().sum().sqrt()
+
+
 class Ordered(Broken):
     def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
         return super().forward(student, teacher, labels, index) + student.logits[0][0].sum()
@@ -198,6 +204,7 @@ class NeedsImages(Broken):
         (NeedsImages, "one_modality"),
         (ToTheTeacher, "teacher"),
         (OneExample, "finite"),
+        (AllTheSame, "finite"),
         (Ordered, "order"),
         (Remembers, "resumes"),
         (Dead, "parameter"),

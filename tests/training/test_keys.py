@@ -168,6 +168,11 @@ def test_what_a_student_alone_and_one_that_begins_with_its_teacher_depend_on(tin
     assert installed("opencv") == cv2.__version__ and installed("torch").startswith("2.")
 
 
+def test_opencv_names_its_own_version_whatever_its_package_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "__version__", "9.9")
+    assert installed.__wrapped__("opencv") == "9.9"
+
+
 REGRESSION = {
     "data__image_size": 48, "data__max_tokens": 8, "seed": 4, "teacher__vision__layers": 1, "teacher__text__layers": 1,
 }  # fmt: skip

@@ -77,3 +77,5 @@ def test_without_an_error_the_interval_is_that_of_a_proportion_among_the_cases()
 def test_the_ends_of_a_share_on_the_scale_of_its_odds_by_hand() -> None:
     """1.96 * 0.02 / (0.8 * 0.2) = 0.245 on either side of log(4) = 1.3863."""
     assert bounds(0.8, Errors(0.02**2, 0.0, 0.0, 1e9), 100) == pytest.approx((0.7579, 0.8363), abs=1e-4)
+    twice = bounds(0.6, Errors(0.04**2, 0.0, 0.0, 1e9), 100, lowest=-1.0)
+    assert twice == pytest.approx((2 * 0.7579 - 1, 2 * 0.8363 - 1), abs=2e-4), "from -1 to 1"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import logging
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,10 @@ def test_a_line_says_where_the_study_stands():
     text = line(snapshot(17, 12, 1, best=(11, 0.92941)), None)
     assert text == "29/30 trials | 12 pruned | 1 failed | 2 running | best 0.9294 (trial 11) | 2.5 GB"
     assert "no score yet" in line(snapshot(), None)
+    for hours, form in ((1, "%H:%M"), (19, "%H:%M"), (21, "%a %H:%M"), (72, "%a %H:%M")):
+        ends = datetime.now() + timedelta(hours=hours)
+        assert line(snapshot(), ends).endswith(f"| ends about {ends:{form}}")
+        assert "ends" not in line(snapshot(complete=30), ends)
     encoding = replace(snapshot(), progress="encoding images: 512 of 9,000")
     assert line(encoding, None).endswith(" | encoding images: 512 of 9,000")
 
