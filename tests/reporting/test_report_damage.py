@@ -348,6 +348,16 @@ def test_after_the_work_a_report_is_written_as_it_was_asked_for_before(
     assert "## Most confident mistakes" in (tmp_path / "report.md").read_text()
 
 
+def test_after_the_work_the_study_of_that_storage_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(report, "read_study", lambda source, storage=None: asked.append((source, storage)))
+    monkeypatch.setattr(report, "_write", lambda study, out, **options: [out])
+    assert report.refresh_report("s", tmp_path, storage="postgresql://h/d") == [tmp_path]
+    assert asked == [("s", "postgresql://h/d")]
+
+
 def test_after_the_work_a_file_in_the_place_of_a_report_is_named_and_kept(
     few: StudyRecord, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -511,6 +512,9 @@ def test_a_page_of_ours_loads_nothing_and_begins_with_its_title(
 
 def test_a_document_in_markdown_from_its_title_to_its_last_line() -> None:
     bare = Document("T", line("of ", Code("s")), (), (Section("A", (paragraph("x"),)),))
+    command = "distune " + "x" * 500
+    long = replace(bare, sections=(Section("A", (paragraph(Code(command)),)),))
+    assert "x" * 500 in re.sub("<[^>]*>", "", html.render(long)), "a command is copied whole"
     assert markdown.render(bare) == "# T\n\nof `s`\n\n## A\n\nx\n"
     whole = replace(
         bare,

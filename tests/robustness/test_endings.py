@@ -115,6 +115,15 @@ def test_an_unforeseen_error_keeps_its_traceback_in_a_file() -> None:
     log.unlink()
 
 
+def test_a_traceback_that_holds_half_a_character_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert "traceback is in" in ending_of(ZeroDivisionError("a\udcffb"))[1]
+    (file,) = tmp_path.iterdir()
+    assert "a\\udcffb" in file.read_text()
+
+
 def test_all_bad_examples_are_in_a_file_where_a_message_does_not_name_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,6 +106,16 @@ def test_how_a_trial_ends_stands_in_the_study(study: optuna.Study) -> None:
     assert again.number == 3 and study.trials[3].user_attrs[OWNER] == "other", "the waiting one comes first"
 
 
+def test_an_answer_that_is_lost_after_the_storage_took_it_is_asked_for_again(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(study, "me")
+    trial = ledger.ask()
+    monkeypatch.setattr(ledger, "retrying", lambda call: (call(), call())[1])
+    assert ledger.complete(trial, TrialOutcome("complete", 0.75), {"x": 1})
+    assert [(found.state.name, found.value) for found in study.trials] == [("COMPLETE", 0.75)]
+
+
 def test_what_is_noted_is_known_at_once_and_a_new_trial_learns_from_all(study: optuna.Study) -> None:
     ledger = Ledger(study, "me")
     study._thread_local.cached_all_trials = []  # as the sampler read them before
