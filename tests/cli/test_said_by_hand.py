@@ -105,6 +105,7 @@ def test_both_flags_of_an_option_are_named() -> None:
         (set(), 9, [("close", 9)]),
         ({1}, 9, [("dup2", 9, 1), ("close", 9)]),
         ({1, 2}, 0, [("dup2", 0, 1), ("dup2", 0, 2)]),  # it took the place of a closed one itself
+        (set(), 2, []),
     ],
 )
 def test_a_closed_stream_gets_the_null_device(

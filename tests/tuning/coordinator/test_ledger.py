@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from study_helpers import memory_study, settings_of
 
 from distune.errors import UserError
+from distune.tuning.coordinator import ledger as ledger_module
 from distune.tuning.coordinator.leases import PREFIX, Lease
 from distune.tuning.coordinator.ledger import OWNER, Ledger, ranked
 from distune.tuning.study.storage_retry import StorageRetry
@@ -104,6 +105,22 @@ def test_how_a_trial_ends_stands_in_the_study(study: optuna.Study) -> None:
     assert [trial.intermediate_values for trial in ended] == [{1: 0.25, 2: 0.125}] * 4
     again = Ledger(study, "other").ask()
     assert again.number == 3 and study.trials[3].user_attrs[OWNER] == "other", "the waiting one comes first"
+
+
+def test_what_is_known_of_an_interrupted_trial_is_written_before_another_coordinator_may_have_it(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, seen = Ledger(study, "me"), []
+    trial = ledger.ask()
+    real = ledger_module.requeue_if_owned
+
+    def requeue(*given: Any) -> bool:
+        seen.append(study.trials[0].user_attrs.get("x"))
+        return real(*given)
+
+    monkeypatch.setattr(ledger_module, "requeue_if_owned", requeue)
+    ledger.requeue(trial, {"x": 1})
+    assert seen == [1] and study.trials[0].state == TrialState.WAITING
 
 
 def test_an_answer_that_is_lost_after_the_storage_took_it_is_asked_for_again(
