@@ -25,9 +25,9 @@ from distune.reporting.contents import TITLE, Written
 from distune.reporting.report import MARKDOWN_FILE, _refuse_to_replace
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle
 from distune.tuning.study.open_study import load, open_study
-from distune.tuning.study.settings import differing
+from distune.tuning.study.settings import StudySettings, differing
 from distune.tuning.study.storage import opened
-from distune.tuning.tune import TuneRequest, _study_settings, base_of
+from distune.tuning.tune import TuneRequest, _study_settings, base_of, search_space
 from distune.utils.files.atomic import write_text
 
 BATCH = {"batch": {"type": "categorical", "choices": [8, 16], "key": "training.batch_size"}}
@@ -50,9 +50,15 @@ def companions(findings: Findings, out: Path) -> Written:
     return found
 
 
+def settings_of(request: TuneRequest) -> tuple[StudySettings, StudySettings | None]:
+    """What the tuning command makes of a request."""
+    base = base_of(request.config)
+    return _study_settings(request, base, search_space(base, request.asked), "data")
+
+
 def study_of(folder: Path, request: TuneRequest) -> Path:
     """A study with one trial, as the tuning command begins it; returns its folder."""
-    settings, teacher = _study_settings(request, base_of(request.config), "data")
+    settings, teacher = settings_of(request)
     done = create_trial(
         state=TrialState.COMPLETE, value=0.5, user_attrs={"baseline": True, "fixed_params": {}}
     )
@@ -105,9 +111,7 @@ def test_the_command_that_resumes_asks_for_the_same_study(tmp_path: Path, asked:
     teachers = study.teacher_record.trials if study.teacher_record is not None else ()
     assert (request.asked.name, request.asked.n_trials) == ("s", 30 + len(study.trials) + len(teachers))
     with opened(f"sqlite:///{tmp_path / 's.db'}") as storage:
-        for name, settings in zip(
-            ("s", "s" + SUFFIX), _study_settings(request, base_of(request.config), "data"), strict=True
-        ):
+        for name, settings in zip(("s", "s" + SUFFIX), settings_of(request), strict=True):
             study = load(storage, name)
             assert (study is None) == (settings is None)
             if study is not None and settings is not None:
