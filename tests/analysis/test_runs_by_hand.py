@@ -60,6 +60,7 @@ def test_the_tasks_behind_predictions_are_those_of_the_config(tmp_path: Path) ->
         part("signs: a"),
         part("signs: b"),
         part("size: x"),
+        part("signs_late", ("1", "2")),
         part("grade", ("1", "2")),
     )
     plain = tuple(Task(each.task, each.classes) for each in parts)
@@ -70,7 +71,7 @@ def test_the_tasks_behind_predictions_are_those_of_the_config(tmp_path: Path) ->
     )
     assert tasks_behind(tmp_path, parts) == (
         Task("side", ("l", "r")), Task("signs", ("a", "b"), "multi_label", "auroc", 2.0),
-        Task("size: x", ("no", "yes")),
+        Task("size: x", ("no", "yes")), Task("signs_late", ("1", "2")),
         Task("grade", ("1", "2"), "ordinal", weight=3.0),
     )  # fmt: skip
 

@@ -94,6 +94,8 @@ def test_labels_that_train_does_not_know() -> None:
 def test_splits_and_tasks_that_cannot_be_used() -> None:
     read: dict[Split, str] = {"train": "train.csv", "dev": "dev.csv", "test": "test.csv"}
     rows = [row(0, "train", "a", "x"), row(1, "train", "a", "y"), row(2, "dev", "", "x")]
+    elsewhere = [row(0, "train", "a"), row(1, "dev", "b"), row(2, "test", "c")]
+    assert any("'s' needs two classes" in problem for problem in split_problems(elsewhere, read, ("s",)))
     problems = split_problems(rows, read, ("s", "t"))
     assert [problem.split(";")[0] for problem in problems] == [
         "test.csv: the test split has no usable example",

@@ -158,6 +158,10 @@ def test_which_encoders_a_value_may_keep_from_being_built(
         ),
         ({"training__early_stopping": 2}, ["training.early_stopping: 2"]),  # in three epochs
         ({"training__early_stopping": 1}, []),
+        ({"distillation__beta": 0, "distillation__loss": "vanilla"}, ["the teacher"]),
+        ({"distillation__beta": 0, "distillation__loss": "combined"}, []),
+        ({"distillation__beta": 0, "distillation__loss": "vanilla", "study": {"tune_loss": True}}, []),
+        ({"distillation__beta": 1e-9, "distillation__loss": "vanilla"}, []),
         (
             {
                 "training__early_stopping": 2,

@@ -54,12 +54,23 @@ def inert_values(space: Space, base: Config) -> list[str]:
         if value != _value(default, each.field) and space.is_certain(each, base):
             shown = "the section" if isinstance(value, BaseModel) else repr(value)
             lines[each.field] = f"{each.field}: {shown} has no effect {each.because(base)}"
-    return [*lines.values(), *_patience(space, base)]
+    return [*lines.values(), *_no_distillation(space, base), *_patience(space, base)]
 
 
 def _value(config: Config, key: str) -> Any:
     with suppress(KeyError):  # of a task, which the defaults have not
         return value_at(config, key)
+
+
+def _no_distillation(space: Space, base: Config) -> list[str]:
+    """The weight of a loss's only term is zero in the base config; `combined` has other terms."""
+    searched = {space.key(name) for name in space.parameters}
+    asked, key = base.distillation, "distillation.beta"
+    if asked.beta or asked.loss == "combined" or "distillation.loss" in searched:
+        return []
+    if space.never_read(key, base) or base.student.init_from_teacher:
+        return []
+    return [f"the teacher has no effect with distillation.loss {asked.loss!r} and {key} 0"]
 
 
 def _patience(space: Space, base: Config) -> list[str]:
