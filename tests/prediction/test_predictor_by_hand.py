@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from distune.config import DataConfig, Modality, TaskConfig
-from distune.data.pixels.intensity import DEFAULT
+from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.ragged import Ragged
 from distune.data.table import MISSING, Task
 from distune.data.tokenizer import HashTokenizer
@@ -130,6 +130,9 @@ def test_what_makes_scores_say_less_than_the_number_of_examples_is_said(
             "whatever its name and text"
         )
         assert "contradict" not in second
+    model.rules = PixelRules(window=(0.0, 4000.0))
+    scans = [Example(str(row), grey(1).astype(np.uint16) * row * 400, None) for row in range(4)]
+    assert len(_remarks(looks, Labelled("t", scans, {}, "abcd"), labels)) == 1, "as the student sees them"
 
 
 def test_patients_that_look_alike_are_refused_and_those_that_differ_in_signs_are_said(

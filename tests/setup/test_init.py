@@ -17,12 +17,13 @@ from PIL import Image
 from distune.config import Config, DataConfig, load_config
 from distune.config.revisions import encoders_of
 from distune.data import SPLITS, read_table
+from distune.data.readers.image_files import ImageFiles
 from distune.errors import DataError, UserError
 from distune.setup import init
 from distune.setup.columns import Layout, Wishes
 from distune.setup.config_text import _yaml
 from distune.setup.encoders import BUDGET, within_budget
-from distune.setup.image_links import split_whole
+from distune.setup.image_links import contents, split_whole
 from distune.setup.init import _max_tokens, prepare
 from distune.setup.source_table import SourceTable
 from distune.setup.splits import made_splits
@@ -327,6 +328,11 @@ def test_without_cases_a_copy_of_an_image_is_in_its_split(tmp_path: Path, out: s
     parts = [{int(row[0][:-4]) % 30 for row in rows_of(tmp_path / out / f"metadata_{split}.csv")[1:]}
              for split in SPLITS]  # fmt: skip
     assert sum(map(len, parts)) == len(set().union(*parts)) == 30
+
+
+@pytest.mark.parametrize("word", ["", "NaN", "NA", "-"])
+def test_rows_whose_image_is_not_known_stand_for_themselves(tmp_path: Path, word: str) -> None:
+    assert contents(ImageFiles(tmp_path), [word, "lost.png", " lost.png"]) == ["", "lost.png", "lost.png"]
 
 
 def test_a_table_of_train_and_test_gets_its_dev_from_train_by_case(tmp_path: Path) -> None:

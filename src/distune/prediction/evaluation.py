@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from distune.confirmation.statistics.inference.intervals import Interval, of_class
 from distune.confirmation.statistics.scores.case_scores import overall, task_answers
-from distune.data.pixels.intensity import DEFAULT
 from distune.data.readers.spellings import normal_form
 from distune.data.table import MISSING, Task, label_columns
 from distune.errors import DataError
@@ -64,7 +63,7 @@ def _remarks(predictor: Predictor, data: Labelled, labels: NDArray[np.int64]) ->
                 f"{unknown} of {total} have no label of task {task.name!r}, and count in none of its scores"
             )
     reads = predictor.model.modalities
-    images = contents_of(data.examples, DEFAULT) if "image" in reads else [""] * len(labels)
+    images = contents_of(data.examples, predictor.model.rules) if "image" in reads else [""] * len(labels)
     rows: dict[tuple[str, str], list[int]] = {}
     for row, (image, example) in enumerate(zip(images, data.examples, strict=True)):
         if image is not None:

@@ -99,7 +99,7 @@ def contents_of(examples: Sequence[Example], rules: PixelRules) -> list[str | No
                 raise
             return None
 
-    return list(threaded(content, examples))
+    return list(threaded(content, examples, step="hashing images"))
 
 
 def _is_in_memory(example: Example) -> bool:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from distune.data.readers.image_files import ImageFiles
+from distune.data.readers.nothing import may_be_nothing
 from distune.data.split import SplitCounts, read_table_rows, split_csv
 from distune.errors import UserError
+from distune.setup.cells import is_missing
 from distune.setup.image_column import images_of
 from distune.utils.files.atomic import replacing
 from distune.utils.files.paths import read_file
@@ -87,13 +89,14 @@ def _images(
 
 
 def contents(files: ImageFiles, cells: Sequence[str]) -> list[str]:
-    """What is equal for rows of one image: a digest of the file that a cell names, or the cell where there is none."""
+    """What is equal for rows of one image: a digest of the file, else the cell; empty where that names no image."""
     found = {cell: files.find(cell) for cell in dict.fromkeys(cells)}
     there = {cell: file for cell, file in found.items() if isinstance(file, Path)}
     digests = threaded(
         lambda file: hashlib.sha256(read_file(file)).hexdigest(), [*there.values()], step="hashing images"
     )
-    same = dict(zip(there, digests, strict=True))
+    same = {cell: "" for cell in found if is_missing(cell) or may_be_nothing(cell.strip())}
+    same |= dict(zip(there, digests, strict=True))
     return [same.get(cell, cell.strip()) for cell in cells]
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from distune.config import DataConfig, parse_config
+from distune.config import parse_config
 from distune.data import SPLITS, Table
 from distune.data.readers.problems import by_cause
 from distune.data.readers.table_formats import LOST_LISTS, TableError, open_table, row_fault
 from distune.data.split import GIVE_ENCODING, refuse_case_twins
 from distune.data.table import Split
 from distune.errors import DataError, UserError
+from distune.setup.cells import is_missing
 from distune.setup.columns import Column, Wishes, looked_at
 from distune.setup.config_text import FirstConfig, config_text
 from distune.setup.data_section import data_section, mapped, tried
@@ -88,11 +89,6 @@ def prepare(
     if len(set(wishes.labels)) < len(wishes.labels):
         raise UserError(f"label columns: {listed(wishes.labels)}; name each once")
     check_new(_files(out))
-    missing = {value.casefold() for value in DataConfig(reader="demo").missing_values} | {""}
-
-    def is_missing(cell: str) -> bool:
-        return cell.strip().casefold() in missing
-
     header, rows, form, remarks = _rows(metadata, encoding)
     layout = looked_at(metadata.parent, header, rows, wishes, is_missing)
     source = SourceTable(header, rows, layout, is_missing)

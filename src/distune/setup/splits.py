@@ -43,8 +43,8 @@ def made_splits(table: SourceTable, seed: int, wanted: Sequence[Split] = SPLITS)
     """Splits by case; a row whose case is not known stands for itself, and without cases those of one image for one."""
     layout = table.layout
     if layout.group is None:
-        cells = ["" if table.is_missing(cell) else cell for cell in table.column(layout.image)]
-        groups = groups_by_image(contents(ImageFiles(layout.root, follow_links=layout.follow_links), cells))
+        files = ImageFiles(layout.root, follow_links=layout.follow_links)
+        groups = groups_by_image(contents(files, table.column(layout.image)))
     else:
         cases = table.values(layout.group)
         groups = [f"case {case}" if case else f"row {number}" for number, case in enumerate(cases)]
