@@ -36,7 +36,8 @@ def test_one_that_was_killed_is_in_nobodys_way(tmp_path: Path) -> None:
     files = [tmp_path / "a", tmp_path / "b"]
     if (process := os.fork()) == 0:
         with all_or_none(tmp_path, files) as draft:
-            (draft / "a").write_text("half")
+            for name in ("a", "b"):
+                (draft / name).write_text("half")
             os.kill(os.getpid(), signal.SIGKILL)
     assert os.waitpid(process, 0)[1] == signal.SIGKILL and not files[0].exists()
     with all_or_none(tmp_path, files) as draft:

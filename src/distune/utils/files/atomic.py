@@ -106,7 +106,7 @@ def all_or_none(folder: Path, files: Iterable[Path]) -> Iterator[Path]:
         files: in it; none of them is there.
 
     Yields:
-        A folder to write them to. A process that is killed leaves nothing but that, which the next one takes.
+        A folder to write them to. A process that is killed leaves nothing but that, which the next one replaces.
 
     Raises:
         UserError: one of them is there, or another process writes such files here.
@@ -116,7 +116,8 @@ def all_or_none(folder: Path, files: Iterable[Path]) -> Iterator[Path]:
         check_new(files)  # again: another process may have been faster
         draft = folder / _DRAFT
         try:
-            draft.mkdir(exist_ok=True)
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir()
             yield draft
             for file in files:
                 with suppress(FileNotFoundError):  # it was not needed
