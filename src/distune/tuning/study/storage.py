@@ -260,17 +260,17 @@ class _SameFile:
         Raises:
             UserError: the file was deleted or cut, or another one lies in its place.
         """
+        known = self._bytes  # read first: another thread may note a later, larger size meanwhile
         was, size = self._found()
         if was != self._was:
             raise UserError(
                 f"storage: {self._file} was deleted or replaced by another file while this command worked on it; put "
                 "the file back, and the same command resumes its study. The run folders of its trials are kept"
             )
-        if (
-            size < self._bytes
-        ):  # which SQLite itself notices where it misses a page, and never where it writes one
+        # SQLite itself notices that where it misses a page, and never where it writes one.
+        if size < known:
             raise UserError(
-                f"storage: {self._file} became smaller while this command worked on it ({size:,} of {self._bytes:,} "
+                f"storage: {self._file} became smaller while this command worked on it ({size:,} of {known:,} "
                 "bytes): it is damaged, put a copy back, or another program compacted it; then the same command "
                 "resumes its study. The run folders of its trials are kept"
             )
