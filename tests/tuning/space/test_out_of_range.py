@@ -151,6 +151,14 @@ def test_which_encoders_a_value_may_keep_from_being_built(
             {
                 "training__layerwise_lr_decay": 0.5,
                 **FROZEN,
+                "search_space": {"first": {"type": "int", "low": 1, "high": 2, "key": "teacher.text.freeze"}},
+            },
+            [],
+        ),
+        (
+            {
+                "training__layerwise_lr_decay": 0.5,
+                **FROZEN,
                 "teacher__text__freeze": 1,
                 "distillation__loss": "none",
             },

@@ -292,6 +292,23 @@ def test_conditions_that_form_a_circle_are_refused():
         build_space(Config(), groups=circle)
 
 
+@pytest.mark.parametrize(
+    ("key", "choices", "other", "value"),
+    [
+        ("student.init_from_teacher", (True, False), "teacher.text.layers", 4),
+        ("distillation.loss", ("vanilla", "dkd"), "data.image_size", 64),
+    ],
+)
+def test_a_rule_that_never_applies_forms_no_circle(key, choices, other, value):
+    searched = {
+        "one": {"type": "categorical", "key": key, "choices": list(choices), "when": {"other": [value]}},
+        "other": {"type": "categorical", "key": other, "choices": [value, 2 * value]},
+    }
+    base = parse_config({"search_space": searched})
+    space = build_space(base, only=["one", "other"], ignored=fields_without_effect(base))
+    assert list(space.parameters) == ["other", "one"]
+
+
 def test_a_condition_decides_whether_a_parameter_is_drawn():
     raw = {
         "search_space": {
@@ -452,7 +469,7 @@ def test_what_decides_about_a_parameter_and_what_a_key_can_hold():
                    "teacher_lr": DEFAULT_SPACE["teacher_lr"], "student_lr": DEFAULT_SPACE["student_lr"]},
                   ignored)  # fmt: skip
     assert space.values_at("distillation.loss", base) == ["vanilla", "none", "dkd"]
-    assert space.values_at("student.lr", base) == [base.student.lr]
+    assert space.values_at("student.lr", base) == [base.student.lr, *bounds(DEFAULT_SPACE["student_lr"])]
     assert space.condition_keys("student_dropout") == {"distillation.loss"}
     assert {name: space.deciding(name) for name in space.parameters} == {
         "loss": set(), "student_dropout": {"loss"}, "T": {"loss"}, "teacher_lr": {"loss"}, "student_lr": set(),

@@ -54,6 +54,8 @@ def build_space(
         _check_only(only, parameters)
         parameters = {name: parameter for name, parameter in parameters.items() if name in only}
     space = Space(parameters, ignored)
+    # Without the rules that never apply, by which parameters would wait for each other in vain.
+    space = Space(parameters, [each for each in ignored if space.is_possible(each, base)])
     useful = set(space.ever_active(base))
     if not useful:
         raise UserError(

@@ -50,7 +50,7 @@ def inert_values(space: Space, base: Config) -> list[str]:
     for each in space.ignored:
         if each.field.endswith(_NOT_SAID) or any(f"{each.field}.".startswith(f"{key}.") for key in lines):
             continue
-        value = value_at(base, each.field)
+        value = _value(base, each.field)
         if value != _value(default, each.field) and space.is_certain(each, base):
             shown = "the section" if isinstance(value, BaseModel) else repr(value)
             lines[each.field] = f"{each.field}: {shown} has no effect {each.because(base)}"
@@ -58,7 +58,7 @@ def inert_values(space: Space, base: Config) -> list[str]:
 
 
 def _value(config: Config, key: str) -> Any:
-    with suppress(KeyError):  # of a task, which the defaults have not
+    with suppress(KeyError):  # of a task, which the defaults have not, and no key where its name has a point
         return value_at(config, key)
 
 

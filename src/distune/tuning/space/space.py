@@ -70,9 +70,9 @@ class Space:
         return self.parameters[name].key or config_key_of(name) or name
 
     def values_at(self, key: str, base: Config) -> list[Any]:
-        """What a trial can have at a config key: the base config's value, and all choices of a parameter there."""
-        choices = (p.choices or () for name, p in self.parameters.items() if self.key(name) == key)
-        return list(dict.fromkeys([value_at(base, key), *(value for each in choices for value in each)]))
+        """What a trial can have at a config key: the base config's value, and all choices or bounds of a parameter."""
+        searched = (bounds(p) for name, p in self.parameters.items() if self.key(name) == key)
+        return list(dict.fromkeys([value_at(base, key), *(value for each in searched for value in each)]))
 
     def base_values(self, base: Config) -> dict[str, Any]:
         """The base config's own value of every parameter."""
@@ -152,6 +152,10 @@ class Space:
     def is_certain(self, ignored: Ignored, base: Config) -> bool:
         """Whether a part of the config is without effect at every point of the space."""
         return all(values.issuperset(self.values_at(key, base)) for key, values in ignored.when.items())
+
+    def is_possible(self, ignored: Ignored, base: Config) -> bool:
+        """Whether a part of the config is without effect at some point of the space."""
+        return all(values.intersection(self.values_at(key, base)) for key, values in ignored.when.items())
 
     def condition_keys(self, name: str) -> set[str]:
         """The config keys that a parameter's own conditions (when) ask for."""
