@@ -109,6 +109,7 @@ OTHERS = {"alone": contender("student_alone")} | {f"trial_000{n}": contender(tri
     ("found", "tokens"),
     [
         (confirmed(reason="base_is_best"), ["none of 15"]),
+        (confirmed(reason="one_case_decides"), ["highest mean", "single case"]),
         (confirmed(made("tuning_gain", verdict=OPEN)), ["highest", "not shown"]),
         (confirmed(made("tuning_gain", verdict=OPEN), reason="smallest_of_equals"), ["smallest", "not shown"]),
         (confirmed(made("tuning_gain", first="trial_0002", verdict=OPEN)), []),
@@ -122,6 +123,16 @@ OTHERS = {"alone": contender("student_alone")} | {f"trial_000{n}": contender(tri
 def test_why_this_config(found: dict[str, Any], tokens: list[str]) -> None:
     why = first_screen._how_sure(found)
     assert bool(why) is bool(tokens) and all(token in why for token in tokens), why
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"),
+    [("tuning_gain", first_screen.TUNING), ("distillation_gain", first_screen.DISTILLATION)],
+)
+def test_what_was_planned_and_not_compared_says_why(kind: str, label: str) -> None:
+    missing = [{"kind": kind, "first": "trial_0001", "second": "base", "reason": "a single case"}]
+    assert screen(confirmed(comparisons_missing=missing))[label][1] == "a single case"
+    assert screen(confirmed())[label][1] != "a single case"
 
 
 def test_whether_tuning_helped() -> None:
@@ -393,6 +404,7 @@ def test_the_closing() -> None:
         confirmed(made("tuning_gain", verdict=OPEN), made("distillation_gain", second="x", verdict=OPEN))
     )
     assert "as the better bet" in neither and "Neither tuning nor distillation brought" in neither
+    assert "as the better bet" in closing(confirmed()), "not compared is not shown either"
     other = {"trial_0003": contender(trial=3)}
     of_other = closing(confirmed(made("distillation_gain", first="trial_0003", second="x"), contenders=other))
     assert "Distillation of trial 3 improved" in of_other and "Tuning" not in of_other

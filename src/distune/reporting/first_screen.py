@@ -105,6 +105,8 @@ def _how_sure(numbers: verdicts.Numbers) -> str:
     found, made = numbers["recommendation"], verdicts.gain_over_base(numbers)
     if found["reason"] == "base_is_best":
         return f"none of {found['searched']} complete trials scored higher in the search"
+    if found["reason"] == "one_case_decides":
+        return "the highest mean score, which a single case decides"
     candidates = found.get("candidates") or {}
     chance = (candidates.get(found["contender"]) or {}).get("probability_best")
     is_own = made is not None and made["first"] == found["contender"]
@@ -141,7 +143,8 @@ def _tuning(numbers: verdicts.Numbers) -> Headline:
             f"none of the {searched} complete trials scored above the base config in the search",
         )
     if made is None:
-        return Headline(TUNING, "Not known", "the base config was not compared")
+        why = verdicts.why_missing(numbers, "tuning_gain")
+        return Headline(TUNING, "Not known", why or "the base config was not compared")
     compared = f"{verdicts.named(numbers, made['first'])} over the base config"
     return Headline(
         TUNING,
@@ -164,7 +167,8 @@ def _shrunk(numbers: verdicts.Numbers, made: verdicts.Numbers) -> str:
 def _distillation(numbers: verdicts.Numbers) -> Headline:
     made = verdicts.comparison(numbers, "distillation_gain")
     if made is None:
-        return Headline(DISTILLATION, "Not measured", "no student was trained without a teacher")
+        why = verdicts.why_missing(numbers, "distillation_gain")
+        return Headline(DISTILLATION, "Not measured", why or "no student was trained without a teacher")
     measured, chosen = verdicts.named(numbers, made["first"]), verdicts.recommended(numbers)
     is_other = made["first"] != chosen
     unmeasured = f"; not measured for {verdicts.named(numbers, chosen)}" if is_other else ""

@@ -88,6 +88,12 @@ def comparison(numbers: Numbers, kind: str) -> Numbers | None:
     return next((made for made in numbers["comparisons"] if made["kind"] == kind), None)
 
 
+def why_missing(numbers: Numbers, kind: str) -> str | None:
+    """Why a comparison of a kind was planned and not made; None where it was not planned."""
+    missing = (each["reason"] for each in numbers.get("comparisons_missing") or () if each["kind"] == kind)
+    return next(missing, None)
+
+
 def gain_over_base(numbers: Numbers) -> Numbers | None:
     """The recommended config against the base config, or where it is the base, the best trial against it."""
     chosen = recommended(numbers)

@@ -39,7 +39,7 @@ def _sentences(findings: Findings) -> Iterator[str]:
 def _confirmed(findings: Findings, numbers: verdicts.Numbers) -> Iterator[str]:
     chosen = verdicts.named(numbers, verdicts.recommended(numbers))
     gain = verdicts.gain_over_base(numbers)
-    is_shown = gain is None or gain["verdict"] in verdicts.ANSWERS or chosen == "the base config"
+    is_shown = chosen == "the base config" or (gain is not None and gain["verdict"] in verdicts.ANSWERS)
     yield f"Use {chosen}{'' if is_shown else ', as the better bet: that it beats the base config is not shown'}."
     distilled = verdicts.comparison(numbers, "distillation_gain")
     other = chosen if distilled is None else verdicts.named(numbers, distilled["first"])
