@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -12,6 +14,7 @@ from distune.analysis.records.from_csv import _table
 from distune.confirmation.statistics.scores.subgroups import FILE, read_subgroups
 from distune.data.readers.table_formats import open_table
 from distune.training.files.prediction_files import predictions_file, read_rows
+from distune.utils.files.csv_files import LONGEST, of_any_length
 
 LONG = "word " * 50_000
 
@@ -40,3 +43,15 @@ def test_cells_of_any_length_are_read(name: str, limit: int, tmp_path: Path) -> 
     (tmp_path / file).write_text(f"id,site\n1,{LONG}\n")
     assert read(tmp_path / file) == LONG
     assert csv.field_size_limit() == limit
+
+
+@pytest.mark.parametrize("limit", [20], indirect=True)
+def test_several_threads_read_at_once(limit: int) -> None:
+    def rows() -> Iterator[int]:
+        for _ in range(5):
+            sleep(0.001)  # the others have their turn
+            yield csv.field_size_limit()
+
+    with ThreadPoolExecutor(3) as pool:
+        limits = list(pool.map(lambda _: list(of_any_length(rows())), range(3)))
+    assert limits == [[LONGEST] * 5] * 3 and csv.field_size_limit() == limit

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from threading import Lock
 from typing import TypeVar
 
 Row = TypeVar("Row")
 LONGEST = 2**31 - 1
+_ONE_AT_A_TIME = Lock()
 
 
 def of_any_length(rows: Iterator[Row]) -> Iterator[Row]:
@@ -17,11 +19,12 @@ def of_any_length(rows: Iterator[Row]) -> Iterator[Row]:
         rows: the reader, of lists or of dicts.
     """
     while True:
-        before = csv.field_size_limit(LONGEST)
-        try:
-            row = next(rows, None)
-        finally:
-            csv.field_size_limit(before)
+        with _ONE_AT_A_TIME:  # another thread would take the raised limit for the one to put back
+            before = csv.field_size_limit(LONGEST)
+            try:
+                row = next(rows, None)
+            finally:
+                csv.field_size_limit(before)
         if row is None:
             return
         yield row
