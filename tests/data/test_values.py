@@ -100,6 +100,9 @@ def test_what_looks_different_is_not_noted() -> None:
                 "0.125",
                 "125",
                 "ja",
+                "N",
+                "F",
+                "T",
             ]
         )
         == []

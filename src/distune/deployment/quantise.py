@@ -18,10 +18,9 @@ FEWEST_WEIGHTS = 512
 def quantise(graph: Path, *, convolutions: bool = True) -> None:
     """Quantises a graph in place.
 
-    Linear layers and embeddings compute with 8-bit weights by channel (Jacob et al., 2018) of at most 64
-    steps, which no processor cuts. Convolutions keep theirs in 8 bits on the disk alone: with inputs
-    quantised as they come they would be slower than in float32, so their weights become float32 when the
-    bundle is loaded.
+    Linear layers and embeddings compute with 8-bit weights by channel (Jacob et al., 2018), from -64 to 64, so that
+    no processor's sums overflow. Convolutions keep theirs in 8 bits on the disk alone: with inputs quantised as they
+    come they would be slower than in float32, so their weights become float32 when the bundle is loaded.
 
     Args:
         graph: the file.

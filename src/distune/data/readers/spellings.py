@@ -20,8 +20,9 @@ _ALIKE = str.maketrans(
     "АВЕЗКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧον‘’‚‛`´ʹʼ′“”„″‐‑‒–—―−⁄∕×",
     "ABE3KMHOPCTYXIJSaeopcyxijsABEZHIKMNOPTYXov" + "'" * 9 + '"' * 4 + "-" * 7 + "//x",
 )
-_YES = "yes y true t ja j wahr waar oui vrai si sí sì vero sim verdadero verdadeiro"
-_NO = "no n false f nein nee nei nej falsch onwaar non faux falso não"
+# Without t and f: in tables of heartbeats, N and F are two classes.
+_YES = "yes y true ja j wahr waar oui vrai si sí sì vero sim verdadero verdadeiro"
+_NO = "no n false nein nee nei nej falsch onwaar non faux falso não"
 _MEANINGS = dict.fromkeys(_YES.split(), "yes") | dict.fromkeys(_NO.split(), "no")
 
 
