@@ -99,9 +99,9 @@ def check_before_opening(
 
     Raises:
         UserError: of the check; or a run lies where the next trials will; or the study's folder lies in a folder above
-            the working one; or the storage is damaged or another
-            program's; or it holds no study of that name, though the folder holds trials, as where its database is
-            lost, or though its own file holds others, as where it was renamed.
+            the working one; or the storage is damaged or another program's; or it holds no study of that name, though
+            the folder holds trials, as where its database is lost, or though its own file holds others, as where it
+            was renamed.
     """
     # Looked at first: a command that makes the study right now makes these folders after it.
     has_trials = any((folder / kind).is_dir() for kind in ("trials", "teacher"))
