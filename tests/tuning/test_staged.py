@@ -78,7 +78,8 @@ def whole(base, **groups):
 def test_the_space_is_split_into_the_teachers_and_the_rest():
     teacher, students = split_settings(whole(base_config()))
     assert (teacher.strategy, students.strategy) == ("teacher", "staged")
-    asked = [{key for each in of.space.ignored for key in each.when} for of in (teacher, students)]
+    of_groups = split_settings(whole(base_config(), groups=True))
+    asked = [{key for each in of.space.ignored for key in each.when} for of in of_groups]
     assert "teacher.fusion" in asked[0] and "distillation.loss" in asked[1]
     assert not any(key.startswith(("student", "distillation")) for key in asked[0])
     assert set(teacher.space.parameters) == {
