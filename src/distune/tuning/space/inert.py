@@ -63,10 +63,14 @@ def _value(config: Config, key: str) -> Any:
 
 
 def _no_distillation(space: Space, base: Config) -> list[str]:
-    """The weight of a loss's only term is zero in the base config; `combined` has other terms."""
+    """The weight of a loss's only term is zero; `combined` has other terms."""
     searched = {space.key(name) for name in space.parameters}
     asked, key = base.distillation, "distillation.beta"
-    if asked.beta or asked.loss == "combined" or "distillation.loss" in searched:
+    if (
+        asked.beta
+        or asked.loss == "combined"
+        or searched & {key, "distillation.loss", "student.init_from_teacher"}
+    ):
         return []
     if space.never_read(key, base) or base.student.init_from_teacher:
         return []
