@@ -286,6 +286,23 @@ def test_a_data_frame_is_written_once_and_read_like_files(
     assert {*distune.read_table(without.data, 3).splits} == {"train", "dev", "test"}
 
 
+def test_the_rows_of_one_image_of_a_data_frame_are_in_one_split_whatever_its_name(
+    tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distune.api.frames import with_data
+
+    monkeypatch.chdir(tmp_path)
+    files = [tmp_path / f"{number}.{ending}" for ending in ("jpg", "jpeg") for number in range(20)]
+    for file in files:
+        file.write_bytes(file.stem.encode())
+    rows = {"image": files, "text": ["x"] * 40, "kind": ["a", "b"] * 20}
+    root = with_data(tiny_config(), pandas.DataFrame(rows)).data.root
+    parts = [
+        {line.split(".")[0] for line in table.read_text().splitlines()[1:]} for table in root.glob("*.csv")
+    ]
+    assert sorted(map(len, parts)) == [3, 3, 14] and len(set().union(*parts)) == 20
+
+
 def test_every_column_that_the_config_asks_for_is_written(
     tiny_config: Callable[..., Config],
     demo_root: Path,

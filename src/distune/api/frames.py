@@ -133,7 +133,7 @@ def _written(
     may_lack = config.data.missing == "allow"
     files = [_file_of(image, f"row {row}", may_lack=may_lack) for row, image in enumerate(images)]
     names = [file and f"{hashlib.sha256(file[0]).hexdigest()[:16]}{file[1]}" for file in files]
-    splits = given or _made_splits(config, cells, [name or "" for name in names])
+    splits = given or _made_splits(config, cells, [Path(name or "").stem for name in names])
     rows = {str(config.data.image_column): [f"images/{name}" if name else "" for name in names], **cells}
     content = [[name, *values] for name, values in [*rows.items(), ("split", splits)]]
     digest = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
