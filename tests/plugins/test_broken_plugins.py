@@ -93,14 +93,14 @@ def test_a_study_draws_no_part_that_fails(tiny_config: Callable[..., Config]) ->
     LOSSES.add("fails", loss_that(lambda *_: 1 / 0), "source")  # type: ignore[attr-defined]
     LOSSES.add("works", loss_that(term), "source")  # type: ignore[attr-defined]
     base = tiny_config()
-    (line,) = impossible(build_space(base, groups=loss_group()), base)
+    (line,) = impossible(build_space(base, groups=loss_group(base)), base)
     assert "fails" in line and "ZeroDivisionError" in line
     FUSIONS.add("odd", fusion_that(fused), "source")  # type: ignore[attr-defined]
     own = {
         "student_vision_layers": {"type": "categorical", "choices": [1, 9], "key": "student.vision.layers"}
     }
     base = tiny_config(search_space=own)
-    groups = {**loss_group(), **fusion_group()}
+    groups = {**loss_group(base), **fusion_group()}
     layers, *parts = impossible(build_space(base, groups=groups), base)
     assert "student.vision.layers cannot be 9" in layers
     assert sorted(part.split()[1] for part in parts) == ["fails,", "odd,", "odd,"], "of teacher and student"

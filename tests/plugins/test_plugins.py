@@ -76,7 +76,7 @@ def test_components_are_found_by_their_names(tiny_config: Callable[..., Config])
     assert loaded_plugins() == ("my_components",)
     assert config_with(tiny_config()).distillation.loss == "halved"
     assert LOSSES["halved"].__name__ == "Halved" and FUSIONS["own"].__name__ == "Own"
-    assert "halved" in (loss_group()["loss"].choices or ())
+    assert "halved" in (loss_group(tiny_config())["loss"].choices or ())
 
 
 def test_a_reader_of_one_s_own_reads(tiny_config: Callable[..., Config]) -> None:
@@ -161,7 +161,7 @@ def test_a_study_is_not_resumed_with_another_source_of_its_plugins(
     base = config_with(tiny_config())
 
     def settings() -> StudySettings:
-        return StudySettings(base, build_space(base, groups=loss_group()), "sha256:0")
+        return StudySettings(base, build_space(base, groups=loss_group(base)), "sha256:0")
 
     before = settings().as_attributes()
     assert set(before[PLUGINS]) == {"fusion own", "loss halved"}

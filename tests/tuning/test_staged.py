@@ -70,7 +70,7 @@ def test_the_budget_of_each_stage_is_said_and_what_would_be_enough(n_trials, sha
 
 
 def whole(base, **groups):
-    space = build_space(base, groups={**fusion_group(), **loss_group()} if groups else {},
+    space = build_space(base, groups={**fusion_group(), **loss_group(base)} if groups else {},
                         ignored=fields_without_effect(base))  # fmt: skip
     return StudySettings(base=base, space=space, dataset="sha256:0")
 

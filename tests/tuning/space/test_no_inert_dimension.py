@@ -39,7 +39,7 @@ class Chosen(optuna.samplers.RandomSampler):
 
 
 def space_of(base):
-    groups = {**fusion_group(), **loss_group(), **EXTRA}
+    groups = {**fusion_group(), **loss_group(base), **EXTRA}
     return build_space(base, groups=groups, ignored=fields_without_effect(base))
 
 

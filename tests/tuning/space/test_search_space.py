@@ -104,7 +104,7 @@ def test_names_stand_for_config_keys(name, key):
 
 
 def test_groups_add_their_choices():
-    groups = {**fusion_group(), **loss_group(), **backbone_group(Config())}
+    groups = {**fusion_group(), **loss_group(Config()), **backbone_group(Config())}
     space = build_space(Config(), groups=groups)
     assert {"teacher_fusion", "student_fusion", "loss", "student_vision", "student_text"} <= set(
         space.parameters
@@ -427,7 +427,7 @@ def test_nothing_of_a_teacher_that_no_loss_asks_is_searched():
     plain = build_space(base, ignored=fields_without_effect(base))
     assert [name for name in plain.parameters if name.startswith("teacher")] == []
     assert {"student_lr", "alpha"} <= plain.parameters.keys() and not {"beta", "T"} & plain.parameters.keys()
-    drawn = build_space(base, groups=loss_group(), ignored=fields_without_effect(base))
+    drawn = build_space(base, groups=loss_group(base), ignored=fields_without_effect(base))
     assert not drawn.is_active("teacher_lr", {}, base)
     assert drawn.is_active("teacher_lr", {"distillation.loss": "vanilla"}, base)
     started = with_values(base, {"student.init_from_teacher": True})

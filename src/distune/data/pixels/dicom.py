@@ -229,13 +229,12 @@ def _header(file: Any) -> DicomHeader:
 
 def _may_be_in_units(file: Any) -> bool:
     try:
-        rescaled = (float(file.get("RescaleSlope") or 1), float(file.get("RescaleIntercept") or 0)) != (
-            1.0,
-            0.0,
-        )
+        slope, intercept = float(file.get("RescaleSlope") or 1), float(file.get("RescaleIntercept") or 0)
     except (TypeError, ValueError):  # damaged, as the reading says
         return True
-    return rescaled or bool(file.get("ModalityLUTSequence") or file.get("SharedFunctionalGroupsSequence"))
+    return (slope, intercept) != (1.0, 0.0) or bool(
+        file.get("ModalityLUTSequence") or file.get("SharedFunctionalGroupsSequence")
+    )
 
 
 def _read(content: bytes, tags: tuple[str, ...]) -> Any:

@@ -28,9 +28,9 @@ def fusion_group() -> dict[str, SearchParameter]:
     return {name: choice_of(*FUSIONS) for name in ("teacher_fusion", "student_fusion")}
 
 
-def loss_group(base: Config | None = None) -> dict[str, SearchParameter]:
+def loss_group(base: Config) -> dict[str, SearchParameter]:
     """`--tune-loss`: the distillation loss, of those that are defined for the base config's models."""
-    return {"loss": choice_of(*(name for name in LOSSES if base is None or _is_defined(name, base)))}
+    return {"loss": choice_of(*(name for name in LOSSES if _is_defined(name, base)))}
 
 
 def _is_defined(loss: str, base: Config) -> bool:

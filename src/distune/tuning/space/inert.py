@@ -66,13 +66,10 @@ def _no_distillation(space: Space, base: Config) -> list[str]:
     """The weight of a loss's only term is zero; `combined` has other terms."""
     searched = {space.key(name) for name in space.parameters}
     asked, key = base.distillation, "distillation.beta"
-    if (
-        asked.beta
-        or asked.loss == "combined"
-        or searched & {key, "distillation.loss", "student.init_from_teacher"}
-    ):
-        return []
-    if space.never_read(key, base) or base.student.init_from_teacher:
+    has_weight = asked.beta or key in searched or space.never_read(key, base)
+    has_other_terms = asked.loss == "combined" or "distillation.loss" in searched
+    gives_layers = base.student.init_from_teacher or "student.init_from_teacher" in searched
+    if has_weight or has_other_terms or gives_layers:
         return []
     return [f"the teacher has no effect with distillation.loss {asked.loss!r} and {key} 0"]
 

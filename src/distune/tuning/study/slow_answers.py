@@ -25,9 +25,8 @@ class Watch:
     def __init__(self) -> None:
         self._calls: dict[int, tuple[float, str]] = {}
         self._thread = threading.Thread()
-        self._pause = (
-            threading.Event()
-        )  # never set; what puts another sleep in the place of `time.sleep` leaves it alone
+        # Never set: a wait that whoever replaces `time.sleep` leaves alone.
+        self._pause = threading.Event()
 
     @contextmanager
     def __call__(self, shown: str) -> Iterator[None]:
