@@ -75,8 +75,8 @@ def test_runs_that_start_at_once_have_a_folder_each(tiny_config: MakeConfig, tmp
     ("changed", "finished", "token"),
     [
         ({}, True, "a finished run of this very config"),
-        ({"seed": 4}, True, "a finished run of another config"),
-        ({"seed": 4}, False, "an unfinished run of another config"),
+        ({"seed": 4}, True, r"a finished run of another config \(seed: 3 there, 4 now\)"),
+        ({"seed": 4}, False, r"an unfinished run of another config \(seed: 3 there, 4 now\)"),
     ],
 )
 def test_a_run_is_replaced_only_on_request(

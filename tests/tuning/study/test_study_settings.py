@@ -89,6 +89,12 @@ def test_what_keeps_a_study_from_being_resumed(values: dict[str, Any], key: str 
     assert [line.partition(":")[0] for line in lines] == ([key] if key else [])
 
 
+def test_a_key_that_one_side_lacks_is_absent_there() -> None:
+    settings, fold = settings_of(BASE), {"number": 1, "of": 3}
+    lines = differing(settings.as_attributes(), replace(settings, base=base_config(data__fold=fold)))
+    assert "base config data.fold.of: absent in the study, 3 now" in lines
+
+
 def test_another_search_space_is_another_question_but_for_the_choice_of_teachers() -> None:
     settings = settings_of(BASE)
     parameters = dict(settings.space.parameters)

@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from distune.config import Config, as_dict, load_config
+from distune.config.changes import changes, flat
 from distune.errors import UserError
 from distune.training.files.run_folder import CONFIG, ENVIRONMENT, OF_A_RUN, RESULTS, results_of
 from distune.utils.files.new_folder import OF_THE_DESKTOP
@@ -21,6 +22,8 @@ from distune.utils.files.paths import in_full, make_folder
 LOCK = ".lock"
 NOT_ASKED = ("study", "search_space", "cache")
 """Sections that do not change what a run is."""
+MOST_SHOWN = 10
+"""Keys that differ from those of the run in the folder, in an error."""
 
 
 @contextmanager
@@ -89,7 +92,7 @@ def _check(config: Config, folder: Path, overwrite: bool) -> None:
     if overwrite:
         return
     held, asked = _config_of(folder), _asked(config)
-    whose = "this very config" if held == asked else "another config" if held else f"a damaged {CONFIG}"
+    whose = "this very config" if held == asked else _other(held, asked) if held else f"a damaged {CONFIG}"
     if results_of(folder) is not None:
         raise UserError(
             f"{folder}: holds a finished run of {whose}, which is never replaced; choose another --out, or "
@@ -99,6 +102,12 @@ def _check(config: Config, folder: Path, overwrite: bool) -> None:
         raise UserError(
             f"{folder}: holds an unfinished run of {whose}; choose another --out, or --overwrite it"
         )
+
+
+def _other(held: dict[str, Any], asked: dict[str, Any]) -> str:
+    differing = [f"{key}: {there} there, {now} now" for key, there, now in changes(flat(held), flat(asked))]
+    more = f"; and {len(differing) - MOST_SHOWN} more" if len(differing) > MOST_SHOWN else ""
+    return f"another config ({'; '.join(differing[:MOST_SHOWN])}{more})"
 
 
 def _config_of(folder: Path) -> dict[str, Any] | None:

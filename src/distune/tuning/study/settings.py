@@ -10,6 +10,7 @@ from typing import Any
 from distune import __version__
 from distune.components import FUSIONS, LOSSES, READERS
 from distune.config import Config, TaskConfig, as_dict, parse_config
+from distune.config.changes import ABSENT, changes, flat
 from distune.config.revisions import encoders_of, model_key
 from distune.tuning.search.pruners import WARMUP_EPOCHS, pruner_settings
 from distune.tuning.space.space import TEACHER, Space
@@ -154,17 +155,17 @@ def differing(attributes: Mapping[str, Any], settings: StudySettings) -> list[st
     for key in (score, "data_fingerprint", "strategy", "seed"):
         if attributes.get(key) != new[key]:
             lines.append(f"{key}: {attributes.get(key)} in the study, {new[key]} now")
-    for key, old, now in _changes(comparable(attributes["base_config"]), comparable(new["base_config"])):
+    for key, old, now in changes(comparable(attributes["base_config"]), comparable(new["base_config"])):
         lines.append(f"base config {key}: {old} in the study, {now} now")
     lines += _other_revisions(attributes, settings)
     for kind, what in ((PLUGINS, "plugin {}: source"), (ENCODERS, "encoder {}: files")):
         lines += [  # a study from before they were kept is resumed with what they are now
             f"{what.format(name)} {str(old)[:12]} in the study, {str(now)[:12]} now"
-            for name, old, now in _changes(attributes.get(kind, {}), new.get(kind, {}))
-            if _ABSENT not in (old, now)
+            for name, old, now in changes(attributes.get(kind, {}), new.get(kind, {}))
+            if ABSENT not in (old, now)
         ]
-    for name, old, now in _changes(_asked(attributes["search_space"]), _asked(new["search_space"])):
-        if now is _ABSENT and settings.space.never_read(old["key"], settings.base):
+    for name, old, now in changes(_asked(attributes["search_space"]), _asked(new["search_space"])):
+        if now is ABSENT and settings.space.never_read(old["key"], settings.base):
             continue  # an older version searched what has no effect
         lines.append(f"search space {name}: {_parameter(old)} in the study, {_parameter(now)} now")
     return lines
@@ -175,8 +176,8 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
 
     A config that an older version wrote gets the defaults of fields that are new.
     """
-    flat = _flat(as_dict(parse_config(config)))
-    return {key: value for key, value in flat.items() if not _is_neutral(key)}
+    values = flat(as_dict(parse_config(config)))
+    return {key: value for key, value in values.items() if not _is_neutral(key)}
 
 
 def _other_revisions(attributes: Mapping[str, Any], settings: StudySettings) -> list[str]:
@@ -199,31 +200,12 @@ def _is_neutral(key: str) -> bool:
     )
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
 def _asked(space: Mapping[str, Any]) -> dict[str, Any]:
     """A search space without the choice of teachers, which a staged search finds on its way."""
     return {name: parameter for name, parameter in space.items() if parameter["key"] != TEACHER}
 
 
-_ABSENT = object()
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    keys = [*old, *(key for key in new if key not in old)]
-    pairs = [(key, old.get(key, _ABSENT), new.get(key, _ABSENT)) for key in keys]
-    return [pair for pair in pairs if pair[1] != pair[2]]
-
-
 def _parameter(value: Any) -> str:
-    if value is _ABSENT:
-        return "absent"
+    if value is ABSENT:
+        return str(value)
     return ", ".join(f"{key} {part}" for key, part in value.items() if key != "key")
