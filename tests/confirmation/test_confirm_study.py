@@ -21,7 +21,7 @@ from distune.config import load_config, with_values
 from distune.confirmation.candidates import confirmation_seeds
 from distune.confirmation.confirm import confirm
 from distune.confirmation.evaluation import Evaluation
-from distune.confirmation.statistics.files import CONDITIONS, MARKER, read_plan
+from distune.confirmation.statistics.files import CONDITIONS, FOLDER, MARKER, PLAN, read_plan
 from distune.data import read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.errors import UserError
@@ -252,7 +252,9 @@ def test_the_opening_is_on_record_before_anything_is_predicted(
 
 @pytest.mark.slow
 def test_the_same_request_trains_and_opens_nothing(confirmed: Path) -> None:
-    before, numbers = written(confirmed), numbers_of(confirmed)
+    before, numbers, folder = written(confirmed), numbers_of(confirmed), confirmed.with_suffix("") / FOLDER
+    plan = read_plan(folder)
+    (folder / PLAN).write_text("")  # damaged: what it says is known without it
     predictions = {run: (run / "predictions_test.csv").stat().st_mtime_ns for run in runs_of(confirmed)}
     assert confirm(request_for(confirmed)).reason == "finished"
     assert written(confirmed) == before
@@ -261,6 +263,7 @@ def test_the_same_request_trains_and_opens_nothing(confirmed: Path) -> None:
     }
     assert len(openings(confirmed.with_suffix(""))) == 1
     assert timeless(numbers_of(confirmed)) == timeless(numbers)
+    assert timeless(read_plan(folder)) == timeless(plan)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from distune.confirmation.earlier import gains_before
+from distune.confirmation.earlier import damaged_records, gains_before
 from distune.confirmation.opening import Opening
 from distune.confirmation.statistics.files import FOLDER, MARKER, NUMBERS, PLAN
 from distune.confirmation.weights import drop_weights
@@ -20,7 +20,7 @@ def test_a_plan_opens_the_split_once_and_another_one_only_again(tmp_path: Path) 
     first = Opening(tmp_path, "plan a", "data")
     assert not first.is_open and first.open() == 1
     assert first.is_open and first.open() == 1, "it is the same opening, resumed"
-    with pytest.raises(UserError, match="plan a"):
+    with pytest.raises(UserError, match="the same contenders and seeds"):
         Opening(tmp_path, "plan b", "data").check()
     other = Opening(tmp_path, "plan b", "data", again=True)
     assert not other.is_open and other.open() == 2
@@ -102,3 +102,24 @@ def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path)
     assert gains_before(tmp_path, plan(0.05)) == [0.03, 0.02, 0.01]
     kept.write_text("{")
     assert gains_before(tmp_path, plan(0.05)) == [0.03, 0.02], "one of the two is damaged"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "null", '{"contenders": [], "checksum": "0"}'])
+def test_damaged_records_are_written_again_where_another_one_knows_the_gains(
+    tmp_path: Path, content: str
+) -> None:
+    kept, shown = tmp_path / FOLDER / PLAN, tmp_path / NUMBERS
+    kept.parent.mkdir()
+    for damaged, sound in ((kept, shown), (shown, kept)):
+        write_sealed(sound, {"contenders": []})
+        damaged.write_text(content)
+        (line,) = damaged_records(tmp_path)
+        assert str(damaged) in line and str(sound) not in line
+        sound.write_text(content)
+        with pytest.raises(UserError, match="relevant gains"):
+            damaged_records(tmp_path)
+        sound.unlink()
+        with pytest.raises(UserError, match="relevant gains"):
+            damaged_records(tmp_path)
+        damaged.unlink()
+        assert damaged_records(tmp_path) == []

@@ -74,7 +74,7 @@ def test_a_damaged_opening_is_an_opening_of_every_data_set(tmp_path):
 def test_an_opening_that_says_something_else_is_a_damaged_one(tmp_path, line):
     (tmp_path / OPENINGS).write_text(line + "\n")
     assert "line 1" in openings(tmp_path, "two")[0]["by"]
-    with pytest.raises(UserError, match="again"):
+    with pytest.raises(UserError, match="Restore that line"):
         Opening(tmp_path, "me", "two").check()
 
 

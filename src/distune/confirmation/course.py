@@ -16,7 +16,7 @@ from distune.config.revisions import encoders_of
 from distune.confirmation.baselines import ends_of_grid, evaluate_baselines
 from distune.confirmation.candidates import Candidate
 from distune.confirmation.dry_run import check_predictions_are_read_back
-from distune.confirmation.earlier import gains_before
+from distune.confirmation.earlier import damaged_records, gains_before
 from distune.confirmation.evaluation import Evaluation, evaluate_all
 from distune.confirmation.expected_power import ExpectedPower, cases_to_evaluate, foresee
 from distune.confirmation.jobs import Job, forget_other_versions, jobs_of
@@ -99,7 +99,7 @@ class Confirmation:
         """Does what is left of it; `notes` are put on record with what else it notes.
 
         Raises:
-            UserError: no run finished, or the test split was opened before.
+            UserError: no run finished, or the test split was opened before, or what an earlier call left is damaged.
             OSError: a folder is where a file will be.
         """
         jobs = jobs_of(self.candidates, self.seeds, self._confirmation, self.folds, self.opening.dataset)
@@ -107,6 +107,8 @@ class Confirmation:
             job.check_folder()
         check_outputs(self.folder)
         check_outputs(self._confirmation)
+        for line in damaged_records(self.folder):
+            self._tell(line)
         evaluated: tuple[Split, ...] = ("dev", "test") if len(self.table.rows("test")) else ("dev",)
         check_scores(self.table, self.candidates[0].config.data.root, evaluated)
         check_predictions_are_read_back(self.table, evaluated, self._confirmation)

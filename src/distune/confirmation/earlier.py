@@ -7,7 +7,34 @@ from pathlib import Path
 from typing import Any
 
 from distune.confirmation.statistics.files import FOLDER, NUMBERS, PLAN
+from distune.errors import UserError
 from distune.utils.files.sealed_files import read_sealed
+
+
+def damaged_records(study_folder: Path) -> list[str]:
+    """A line for what an earlier call left damaged, and this call writes again from the runs.
+
+    Args:
+        study_folder: holds what the calls before have left.
+
+    Raises:
+        UserError: no other record knows which relevant gains were asked for before.
+    """
+    damaged: list[str] = []
+    sound: list[str] = []
+    for file in _records(study_folder):
+        try:
+            (sound if "contenders" in read_sealed(file) else damaged).append(str(file))
+        except FileNotFoundError:
+            continue
+        except ValueError as error:
+            damaged.append(f"{file} ({error})")
+    if damaged and not sound:
+        raise UserError(
+            f"{', '.join(damaged)}: damaged, and nothing else knows which relevant gains were asked for before. "
+            "Restore it, or delete it: the same command then writes it again, without them"
+        )
+    return [f"damaged, and written again from the runs: {file}" for file in damaged]
 
 
 def gains_before(study_folder: Path, now: Mapping[str, Any]) -> list[float]:
@@ -20,7 +47,7 @@ def gains_before(study_folder: Path, now: Mapping[str, Any]) -> list[float]:
         now: the plan.
     """
     gains: list[float] = []
-    for file in (study_folder / NUMBERS, study_folder / FOLDER / PLAN):
+    for file in _records(study_folder):
         try:
             before = read_sealed(file)
             if _asked(before) == _asked(now):
@@ -29,6 +56,10 @@ def gains_before(study_folder: Path, now: Mapping[str, Any]) -> list[float]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or a damaged one
             continue
     return [gain for gain in dict.fromkeys(gains) if gain != now["relevant_gain"]]
+
+
+def _records(study_folder: Path) -> tuple[Path, Path]:
+    return study_folder / NUMBERS, study_folder / FOLDER / PLAN
 
 
 def _asked(record: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -52,10 +52,15 @@ class Opening:
         check_appendable(self.study_folder / OPENINGS)
         past = openings(self.study_folder)
         if past and past[-1]["by"] != self.by and not self.again:
+            resume = (
+                f"Restore that line, which may be that of this very plan, from a copy of {self.study_folder / OPENINGS}"
+                if past[-1]["dataset"] is None
+                else "Ask for the same contenders and seeds to resume that confirmation"
+            )
             raise UserError(
                 f"the test split was opened on {past[-1]['time']} by {past[-1]['by']}; this would open it again, by "
-                f"{self.by}. What was seen there can no longer be confirmed on it. Ask for the same contenders and "
-                "seeds to resume that confirmation, or add --again; the second opening is recorded."
+                f"{self.by}. What was seen there can no longer be confirmed on it. {resume}, or add --again; the "
+                "second opening is recorded."
             )
 
     def open(self) -> int:
