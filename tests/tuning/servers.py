@@ -16,10 +16,11 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psutil
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
@@ -96,6 +97,21 @@ class Server(ABC):
             self._process.send_signal(self.stop_signal)
             self._process.wait(timeout=30)
             self._process = None
+
+    def freeze(self) -> None:
+        """Stops the work of all its processes; their connections stay, and the system answers for them."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it work on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        main = psutil.Process(self._process.pid)
+        for process in (main, *main.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # that of a connection which ended meanwhile
+                process.send_signal(number)
 
     def _starts(self) -> bool:
         with self._output.open("ab") as output:

@@ -4,6 +4,7 @@ import math
 import signal
 import threading
 import time
+from contextlib import contextmanager
 
 import optuna
 import pytest
@@ -14,6 +15,7 @@ from optuna.trial import TrialState
 from postgresql import PostgreSQL
 from servers import NoServer, running
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from tune_process import start
 
@@ -22,7 +24,7 @@ from distune.tuning.coordinator.failures import TAIL
 from distune.tuning.study import read_only, slow_answers
 from distune.tuning.study import storage as storage_module
 from distune.tuning.study.read_only import reading
-from distune.tuning.study.storage import open_storage
+from distune.tuning.study.storage import engine_options, open_storage
 from distune.tuning.study.storage_retry import StorageRetry
 from distune.tuning.study.transactions import claim, delete_scores, requeue_if_owned
 from distune.tuning.summary import config_of_trial
@@ -244,12 +246,41 @@ def test_what_another_program_has_locked_is_not_waited_for_without_end_or_a_word
     storage = open_storage(server.url)
     with reading(server.url) as readable, open_storage(server.url).engine.connect() as other:
         other.execute(text(lock))
-        with pytest.raises(UserError, match="does not answer"):
+        with pytest.raises(UserError, match=r"does not answer.*[Ll]ock"):
             StorageRetry(limit=0.0)(storage.get_all_studies)
         with pytest.raises(UserError, match="cannot be read"):
             readable.get_all_studies()
         other.invalidate()  # in a pool it would keep the lock
     assert "has not answered" in caplog.text
+
+
+def test_a_server_that_is_frozen_is_given_up_and_one_that_works_again_is_asked_again(server, monkeypatch):
+    """Before, as between statements: PostgreSQL's drivers wait for ever, and TCP is answered by the system."""
+    monkeypatch.setattr(slow_answers, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(slow_answers, "FROZEN_SECONDS", 1.0)
+    monkeypatch.setattr(slow_answers, "waiting_for", slow_answers.Watch())
+    monkeypatch.setattr(storage_module, "engine_options", frozen_soon)
+    storage = open_storage(server.url)
+    with storage.engine.connect() as connection, frozen(server), pytest.raises(OperationalError):
+        connection.execute(text("SELECT 1"))
+    with frozen(server), pytest.raises(UserError, match="does not answer"):
+        StorageRetry(limit=1.0)(storage.get_all_studies)
+    assert StorageRetry()(storage.get_all_studies) is not None
+
+
+def frozen_soon(url):
+    options = engine_options(url, lock_seconds=1)
+    options["connect_args"]["connect_timeout"] = 1
+    return options
+
+
+@contextmanager
+def frozen(server):
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
 
 
 def test_a_wrong_password_is_refused_without_being_shown(server):

@@ -171,9 +171,9 @@ def begin_sessions(engine: Engine, statements: Sequence[str]) -> None:
     def begin(connection: Any, _: object) -> None:
         cursor = connection.cursor()
         for statement in statements:
-            cursor.execute(statement)
+            engine.dialect.do_execute_no_params(cursor, statement)
         cursor.close()
-        connection.commit()
+        engine.dialect.do_commit(connection)
 
     event.listen(engine, "connect", begin)
     engine.dispose()
