@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from distune.errors import UserError
 from distune.tuning.executors import ray as executors
 from distune.tuning.executors.local import START_LIMIT
 from distune.tuning.executors.ray import RayExecutor
+from distune.tuning.executors.ray_head import GONE_SECONDS, LOOK_SECONDS, Head
 from distune.tuning.trials.messages import (
     EpochReported,
     Failure,
@@ -62,6 +65,8 @@ class Cluster:
         self.connected: list[dict[str, Any]] = []
         self.is_initialized = lambda: bool(self.connected)
         self.has_room = True
+        self.has_nodes = True
+        self.head = ""
 
     def init(self, **options: Any) -> None:
         self.connected.append(options)
@@ -87,13 +92,19 @@ class Cluster:
         return done, [call for call in calls if call not in done]
 
     def get(self, call: Any) -> Any:
-        answer = self.answers.pop(call)
+        answer = self.answers[call]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     def kill(self, actor: Actor) -> None:
         self.killed.append(actor)
+
+    def get_runtime_context(self) -> SimpleNamespace:
+        return SimpleNamespace(gcs_address=self.head) if self.head else SimpleNamespace()
+
+    def nodes(self) -> list[dict[str, bool]]:
+        return [{"Alive": False}, {"Alive": self.has_nodes}]
 
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": 4.0, "node:here": 1.0}
@@ -120,7 +131,9 @@ def task(number: int, folder: Path) -> TrialTask:
 
 
 def test_each_worker_is_an_actor_with_its_share_of_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
-    found = executor(tmp_path / "w", address="head:6379", workers=2, gpus_per_trial=0.5, threads=3)
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        found = executor(tmp_path / "w", address=address, workers=2, gpus_per_trial=0.5, threads=3)
     assert [actor.options for actor in cluster.actors] == [
         {"num_cpus": 3, "num_gpus": 0.5, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
     ] * 2
@@ -128,7 +141,7 @@ def test_each_worker_is_an_actor_with_its_share_of_the_cluster(cluster: Cluster,
         ("a:b", f"{tmp_path}/w/worker-{number}", str(Path.cwd()), sys.path, "cuda:0", 3) for number in (0, 1)
     ]
     (how,) = cluster.connected
-    assert how["address"] == "head:6379" and "num_cpus" not in how
+    assert how["address"] == address and "num_cpus" not in how
     assert (found.workers, found.free()) == (2, 2)
     found.close()
     assert cluster.killed == cluster.actors and not cluster.connected
@@ -155,6 +168,17 @@ def test_how_many_cores_a_private_cluster_gets(cluster: Cluster, monkeypatch: py
     assert executors._connect("local", 6) == (cluster, True)
     assert cluster.connected[0]["num_cpus"] == 6 and cluster.connected[0]["include_dashboard"] is False
     assert executors._connect("local", 6) == (cluster, False)
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:1", "[::1]:1", "a..b:6379", "127.0.0.1:port", "127.0.0.1:99999"]
+)
+def test_an_address_where_nobody_answers_is_not_given_to_ray(
+    cluster: Cluster, tmp_path: Path, address: str
+) -> None:
+    with pytest.raises(UserError, match="no cluster"):
+        executor(tmp_path, address=address)
+    assert not cluster.connected, "which tries for minutes"
 
 
 @pytest.mark.parametrize("gpus", [-0.5, 1.5, 2])
@@ -268,6 +292,68 @@ def test_a_cluster_without_room_is_waited_for_and_named(cluster: Cluster, tmp_pa
     assert not cluster.connected and cluster.killed == cluster.actors, "nothing is left behind"
     found = executor(tmp_path, patience=600.0, interrupted=lambda: 1)
     assert found.free() == 0, "whoever asks for an end need not wait"
+
+
+def test_a_cluster_that_has_no_room_any_more_ends_the_study(cluster: Cluster, tmp_path: Path) -> None:
+    found = executor(tmp_path)
+    found.submit(task(3, tmp_path))
+    cluster.has_room = False
+    cluster.answer(cluster.actors[0], LostError("the node is gone"))
+    assert len(found.wait(0.0)) == 1
+    time.sleep(0.02)  # longer than its patience
+    with pytest.raises(UserError, match="no room"):
+        found.wait(0.0)
+
+
+def test_a_cluster_without_a_node_ends_the_study(cluster: Cluster, tmp_path: Path) -> None:
+    found = executor(tmp_path)
+    found.submit(task(3, tmp_path))
+    cluster.has_nodes = False
+    cluster.answer(cluster.actors[0], LostError("the node is gone"))
+    with pytest.raises(UserError, match="no node left"):
+        found.wait(0.0)
+
+
+def test_a_lost_worker_is_replaced_when_the_head_is_within_reach_again(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "AGAIN_SECONDS", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        cluster.head = f"127.0.0.1:{head.getsockname()[1]}"
+    found = executor(tmp_path)
+    found.submit(task(3, tmp_path))
+    cluster.answer(cluster.actors[0], LostError("the node is gone"))
+    for _ in range(2):
+        assert found.wait(0.0) == [] and len(cluster.actors) == 1
+    with socket.create_server(head_address(cluster)):
+        (ended,) = found.wait(0.0)
+    assert ended.number == 3 and len(cluster.actors) == 2
+
+
+def test_a_head_may_be_out_of_reach_for_less_than_ray_s_own_limit(cluster: Cluster) -> None:
+    seconds = [0.0]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        cluster.head = f"127.0.0.1:{server.getsockname()[1]}"
+        head = Head(cluster, lambda: seconds[0])
+        seconds[0] = 100.0
+        head.check()
+    seconds[0] += GONE_SECONDS
+    head.check()
+    with socket.create_server(head_address(cluster)):
+        seconds[0] += LOOK_SECONDS
+        head.check()
+    seconds[0] += GONE_SECONDS
+    head.check()
+    seconds[0] += 0.5
+    head.check()  # not due
+    seconds[0] += LOOK_SECONDS
+    with pytest.raises(UserError, match="out of reach"):
+        head.check()
+
+
+def head_address(cluster: Cluster) -> tuple[str, int]:
+    host, port = cluster.head.split(":")
+    return host, int(port)
 
 
 def test_whoever_asks_for_an_end_does_not_wait_for_the_other_workers(

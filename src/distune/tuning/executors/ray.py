@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import re
 import signal
 import sys
 import threading
@@ -19,14 +20,18 @@ from distune.errors import UserError
 from distune.tuning.coordinator.failures import died
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.local import START_LIMIT, LocalExecutor
+from distune.tuning.executors.ray_head import Head, reach
 from distune.tuning.trials.messages import EpochReported, Event, TrialFinished, TrialStarted, TrialTask
 from distune.utils.text import one_line
 from distune.utils.threads import usable_cores
 
 START_SECONDS = 300.0
-"""How long the first worker may wait for room in the cluster; one that scales itself up needs minutes."""
+"""How long no worker may have room in the cluster; one that scales itself up needs minutes."""
 OTHERS_SECONDS = 15.0
 """How long the other workers are waited for at the start; later ones join when they are there."""
+AGAIN_SECONDS = 1.0
+"""Until a lost worker is looked at again where the cluster's head is out of reach."""
+_HOST_AND_PORT = re.compile(r"[^/]+:[^/]+$")
 _log = logging.getLogger(__name__)
 
 
@@ -86,6 +91,7 @@ class RayExecutor(Executor):
     """Actors on an existing Ray cluster, or on a private one on this machine.
 
     A worker that dies, with its node or alone, ends its trial as preempted and is replaced once the cluster has room.
+    A cluster that is lost as a whole, or has no room for any worker for too long, ends the study, which can be resumed.
     Run folders and data must lie on a file system that all nodes see under the same path.
 
     Args:
@@ -95,7 +101,7 @@ class RayExecutor(Executor):
         workers: trials at once.
         gpus_per_trial: 0 for CPU; below 1 lets trials share a GPU.
         threads: CPU threads a worker, and CPUs that Ray sets aside for it; empty means 1.
-        patience: seconds to wait for the first worker.
+        patience: seconds that the cluster may have no room for any worker.
         interrupted: how often the user asked for an end; ends the wait.
 
     Raises:
@@ -125,9 +131,12 @@ class RayExecutor(Executor):
         self._arguments = (function, str(folder.absolute()), str(Path.cwd()), list(sys.path), device)
         self._failed_starts = 0
         self._is_closed = False
+        self._head = Head(self._ray)
+        self._patience = patience
+        self._had_room = self.now()
         self._workers = [self._start(f"worker-{i}") for i in range(workers)]
         try:
-            self._wait_for_room(patience, interrupted)
+            self._wait_for_room(interrupted)
         except BaseException:
             self.close()
             raise
@@ -155,7 +164,13 @@ class RayExecutor(Executor):
                 worker.pending = worker.actor.answer.remote(number, proceed)
 
     def wait(self, seconds: float) -> list[Event]:
-        """What happened; returns at the first events, or with none after some seconds."""
+        """What happened; returns at the first events, or with none after some seconds.
+
+        Raises:
+            UserError: the cluster is lost, or had no room for a worker for too long.
+        """
+        self._head.check()
+        self._check_room()
         until = self.now() + seconds
         while True:
             left = until - self.now()
@@ -195,19 +210,22 @@ class RayExecutor(Executor):
         )
         return _Worker(name, actor, actor.host.remote())
 
-    def _wait_for_room(self, patience: float, interrupted: Callable[[], int]) -> None:
-        limit = self.now() + patience
+    def _wait_for_room(self, interrupted: Callable[[], int]) -> None:
         while not self.free() and not interrupted():
-            if self.now() > limit:
-                has = {key: value for key, value in self._ray.cluster_resources().items() if ":" not in key}
-                raise UserError(
-                    f"ray: no room for a worker of {self._threads} CPUs and {self._gpus:g} GPUs within "
-                    f"{patience:g} s; the cluster has {has}"
-                )
-            self.wait(min(1.0, patience))
+            self.wait(min(1.0, self._patience))
         limit = self.now() + OTHERS_SECONDS
         while self.free() < self.workers and self.now() < limit and not interrupted():
             self.wait(0.2)
+
+    def _check_room(self) -> None:
+        if any(worker.is_ready for worker in self._workers):
+            self._had_room = self.now()
+        elif self.now() - self._had_room > self._patience:
+            has = {key: value for key, value in self._ray.cluster_resources().items() if ":" not in key}
+            raise UserError(
+                f"ray: no room for a worker of {self._threads} CPUs and {self._gpus:g} GPUs within "
+                f"{self._patience:g} s; the cluster has {has}"
+            )
 
     def _hear(self, worker: _Worker, call: Any) -> list[Event]:
         worker.pending = None
@@ -215,6 +233,10 @@ class RayExecutor(Executor):
         try:
             answer = self._ray.get(call)
         except errors.RayError as error:
+            if not self._head.answers():  # without it no other worker can start: the error is heard again
+                worker.pending = call
+                time.sleep(AGAIN_SECONDS)
+                return []
             return self._lost(worker, error)
         if not worker.is_ready:
             worker.host = answer
@@ -236,6 +258,11 @@ class RayExecutor(Executor):
             raise cause or UserError(f"ray: workers end before they start: {error}")
         why = str(cause or error).partition("\n")[0]
         _log.warning("%s is lost (%s); another one starts when the cluster has room", worker.name, why)
+        if not any(node["Alive"] for node in self._ray.nodes()):
+            raise UserError(
+                f"ray: the cluster has no node left ({why}); once it runs again, or at once where it is a private one, "
+                "the same command resumes the study"
+            )
         self._ray.kill(worker.actor)  # out of reach is not dead: its trial must not run on unseen
         task = worker.task
         self._workers[self._workers.index(worker)] = self._start(worker.name)
@@ -257,6 +284,8 @@ def _connect(address: str, cores: int) -> tuple[Any, bool]:
             return ray, False
         options: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False} if is_private else {}
         try:
+            if _HOST_AND_PORT.match(address):
+                reach(address)  # Ray itself would try for minutes
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except Exception as error:  # a bare one where a cluster does not start in time
             raise UserError(
