@@ -50,6 +50,23 @@ class DataError(UserError):
 
 OUT_OF = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 """What the system says where this process may have no more memory, processes, threads or open files."""
+_OF_A_DISK = tuple(
+    getattr(errno, name)
+    for name in (
+        "EIO",
+        "ESTALE",
+        "EREMOTEIO",
+        "ENOTCONN",
+        "EHOSTDOWN",
+        "ETIMEDOUT",
+        "ENXIO",
+        "ENODEV",
+        "EUCLEAN",
+        "EBADMSG",
+    )
+    if hasattr(errno, name)
+)
+"""What the system says where a disk fails, or the connection to one, or what it keeps of its files is damaged."""
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|cannot allocate memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED|bad_?alloc|"
     r"failed to allocate memory|failed to map segment|"
@@ -73,14 +90,19 @@ def is_disk_full(error: BaseException) -> bool:
     return is_said or bool(_DISK_FULL.search(str(error)))
 
 
+def is_disk_fault(error: BaseException) -> bool:
+    """Whether a disk, or the connection to one, fails: another attempt may find the same file sound."""
+    return isinstance(error, OSError) and error.errno in _OF_A_DISK
+
+
 def is_of_the_machine(error: BaseException) -> bool:
-    """Whether an error says that something has run out: then nothing is wrong with the file that was read."""
+    """Whether something has run out, or a disk fails: then nothing is wrong with the file that was read."""
     is_said = isinstance(error, OSError) and error.errno in OUT_OF
-    return is_said or isinstance(error, MemoryError) or _NO_THREAD in str(error)
+    return is_said or is_disk_fault(error) or isinstance(error, MemoryError) or _NO_THREAD in str(error)
 
 
 def has_run_out(error: BaseException) -> bool:
-    """Whether memory, a disk or a limit of this process is what ended a library: then nothing it was given is wrong."""
+    """Whether memory, a disk or a limit of this process ended a library: then nothing it was given is wrong."""
     return is_out_of_memory(error) or is_of_the_machine(error) or is_disk_full(error)
 
 

@@ -48,6 +48,8 @@ class Script:
             raise UserError("no such encoder")
         if what == "data":
             raise DataError("root", ["it has changed"])
+        if what == "disk":
+            raise OSError(errno.EIO, "Input/output error", "a.png")
         if what == "full":
             raise OSError(errno.ENOSPC, "No space left on device", "weights")
         if what == "dies":
@@ -58,10 +60,11 @@ class Script:
         return sum(played == number for played, _ in self.played)
 
 
-def test_data_that_are_others_by_now_end_the_training_and_no_run_fails_for_them() -> None:
-    script = Script(job1=["data"])
+@pytest.mark.parametrize(("what", "said"), [("data", "it has changed"), ("disk", "a.png")])
+def test_data_that_are_others_by_now_end_the_training_and_no_run_fails_for_them(what: str, said: str) -> None:
+    script = Script(job1=[what])
     trained = train_all(jobs(4), SimulatedExecutor(script, workers=1))
-    assert trained.bad_data is not None and "it has changed" in trained.bad_data.message
+    assert trained.bad_data is not None and said in trained.bad_data.message
     assert not trained.failed and script.played == [(0, 0), (1, 1)]
 
 

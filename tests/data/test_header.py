@@ -21,11 +21,13 @@ from distune.data.pixels.decoder_messages import check_decoded
 from distune.data.pixels.image_size import size_of
 from distune.data.pixels.images import FRAME, decode, located, read_pixels
 from distune.data.pixels.intensity import DEFAULT
+from distune.data.pixels.several_pictures import holds_several
 from distune.data.readers.checks import image_problems
 from distune.errors import UserError
 from distune.prediction.example_pixels import array_of, encoder_pixels
 from distune.prediction.examples import Example
 from distune.prediction.novelty import Seen, seen_before
+from distune.utils.files.paths import read_file
 
 
 def bomb(file: Path, side: int) -> Path:
@@ -46,17 +48,18 @@ def test_the_header_tells_width_and_height(tmp_path: Path, suffix: str) -> None:
     assert size_of(str(tmp_path / f"a{suffix}")) == (30, 20)
 
 
-@pytest.mark.parametrize(
-    "read",
-    [
-        lambda name: image_problems([name], 100.0),
-        size_of,
-        lambda name: decode(name, 8),
-        lambda name: seen_before(
-            [Example("a", name, "")], Seen(frozenset(), frozenset(), DEFAULT), reads_images=True
-        ),
-    ],
-)
+READS = {
+    "check": lambda name: image_problems([name], 100.0),
+    "size": size_of,
+    "decode": lambda name: decode(name, 8),
+    "compare": lambda name: seen_before(
+        [Example("a", name, "")], Seen(frozenset(), frozenset(), DEFAULT), reads_images=True
+    ),
+    "pictures": holds_several,
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_no_image_is_bad_because_no_more_files_may_be_open(
     tmp_path: Path, read: Callable[[str], object]
 ) -> None:
@@ -70,6 +73,19 @@ def test_no_image_is_bad_because_no_more_files_may_be_open(
             read(image)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+FAILS = Path("/proc/self/mem")
+
+
+@pytest.mark.skipif(not FAILS.exists(), reason="no file whose reading fails")
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_no_image_is_bad_because_a_disk_fails(read: Callable[[str], object]) -> None:
+    """Its first bytes are no one's: the system answers with an I/O error, as of a disk."""
+    with pytest.raises(OSError, match="Input/output error"):
+        read(str(FAILS))
+    with pytest.raises(OSError, match=str(FAILS)):
+        read_file(FAILS)
 
 
 def dds(pixel_format: bytes) -> bytes:

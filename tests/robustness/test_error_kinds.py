@@ -1,4 +1,4 @@
-"""What an error of any library says has run out, and how errors of several problems read."""
+"""What an error of any library says has run out or fails, and how errors of several problems read."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ ERRORS: list[tuple[BaseException, set[str]]] = [
     )),
     *((OSError(number, "odd words"), {MACHINE}) for number in
       (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)),
+    *((OSError(number, "odd words"), {MACHINE}) for number in (errno.EIO, errno.ESTALE, errno.ENOTCONN)),
     (RuntimeError("can't start new thread"), {MACHINE}),
     (OSError(errno.ENOSPC, "odd words"), {DISK}),
     (OSError(errno.EDQUOT, "odd words"), {DISK}),

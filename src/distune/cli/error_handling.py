@@ -18,6 +18,7 @@ from distune.errors import (
     ConfigError,
     DataError,
     UserError,
+    is_disk_fault,
     is_disk_full,
     is_of_the_machine,
     is_out_of_memory,
@@ -113,6 +114,12 @@ def ending_of(error: BaseException) -> tuple[int, str]:
             "batch, or use a smaller encoder"
         )
         return FAILED, f"out of memory: {_first_line(error)}; {advice}"
+    if isinstance(error, OSError) and is_disk_fault(error):
+        named = error.filename2 or error.filename
+        advice = "a disk, or the connection to it, fails; once it is sound, the same command resumes"
+        return FAILED, f"{named or 'a file'}: {error.strerror}: {advice}" + (
+            "" if named else f"; {_kept(error)}"
+        )
     if is_of_the_machine(error):
         advice = "raise the limit of this process (ulimit -a), or run less beside it"
         return FAILED, f"{_first_line(error)}; {advice}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from distune.confirmation.jobs import Job
 from distune.tuning.coordinator.coordinator import SHOW_SECONDS
+from distune.tuning.coordinator.failures import is_of_place
 from distune.tuning.coordinator.retry_policy import STALLED_LIMIT
 from distune.tuning.executors.base import Executor
 from distune.tuning.trials.messages import EpochReported, Failure, TrialFinished
@@ -29,7 +30,7 @@ class TrainingEnd:
         failed: the last failure by job number.
         interrupted: whether runs were left for later.
         low_disk: whether that was because the disk is nearly full.
-        bad_data: why the data cannot be used any more, which were sound when the command began.
+        bad_data: why the data cannot be used any more, which were sound when the command began, or no file be read.
     """
 
     failed: dict[int, Failure] = field(default_factory=dict)
@@ -114,7 +115,7 @@ class _Training:
         _log.warning("%s seed %d: %s: %s", job.contender, job.seed, failure.kind, failure.message)
         if failure.kind == "disk_full":
             self.end.low_disk = True
-        elif failure.kind == "data":
+        elif is_of_place(failure):
             self.end.bad_data = failure
         elif self._is_tried_again(job, failure):
             self.waiting.append(job)

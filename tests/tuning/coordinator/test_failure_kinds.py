@@ -36,9 +36,9 @@ from distune.tuning.trials.messages import Failure
         (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
         *(
             (OSError(number, "no"), "no_access")
-            for number in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+            for number in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
         ),
-        (OSError(errno.EIO, "Input/output error"), "crash"),
+        (OSError(errno.EINVAL, "Invalid argument"), "crash"),
     ],
 )
 def test_an_exception_has_a_kind(error, kind):

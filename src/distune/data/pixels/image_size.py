@@ -8,7 +8,7 @@ from pathlib import Path
 from distune.data.pixels.dicom import dicom_header_of
 from distune.data.pixels.orientation import PNG_SIGNATURE
 from distune.errors import UserError, is_of_the_machine
-from distune.utils.files.paths import check_is_file
+from distune.utils.files.paths import check_is_file, naming
 
 
 def size_of(path: str) -> tuple[int, int] | None:
@@ -31,7 +31,7 @@ def size_of(path: str) -> tuple[int, int] | None:
     except ImportError:
         return _of_png(path)
     try:
-        with Image.open(path) as opened:
+        with naming(Path(path)), Image.open(path) as opened:
             return opened.size
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: {error}") from None

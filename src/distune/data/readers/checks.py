@@ -19,6 +19,7 @@ from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
 from distune.data.table import Split
 from distune.errors import UserError, is_of_the_machine
+from distune.utils.files.paths import naming
 from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint
 from distune.utils.threads import threaded
 
@@ -160,7 +161,7 @@ def _checked_image(image: str, max_megapixels: float, rules: PixelRules) -> Chec
     name, frame = located(image)
     path = Path(name)
     try:
-        with path.open("rb") as file:
+        with naming(path), path.open("rb") as file:
             width, height, more, deep = _header(file, name)
             if width * height > max_megapixels * 1e6:
                 limit_name = f"image is larger than data.max_image_megapixels {max_megapixels:g}"

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from distune.errors import ConfigError, DataError, UserError, is_disk_full, is_out_of_memory
+from distune.errors import ConfigError, DataError, UserError, is_disk_fault, is_disk_full, is_out_of_memory
 from distune.training.cost import Cost, cost_until
 from distune.tuning.trials.messages import Failure
 
@@ -16,6 +16,7 @@ FIRST_ALIKE = 3
 ROW_ALIKE = 20
 """A study in which this many trials in a row fail for one reason is stopped, whatever came before."""
 TAIL = 4000
+_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 LACKED_DATA = "lacked_data"
 """User attribute of a trial that failed for its data once, which stopped the study."""
 
@@ -40,13 +41,14 @@ def _kind(error: BaseException) -> str:
         return "not_finite"
     if is_disk_full(error):
         return "disk_full"
-    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR):
+    is_refused = isinstance(error, OSError) and error.errno in _REFUSED
+    if is_refused or is_disk_fault(error):
         return "no_access"
     return "out_of_memory" if is_out_of_memory(error) else "crash"
 
 
 def is_of_place(failure: Failure, *, is_second: bool = False) -> bool:
-    """Whether a failure is not the trial's: no space, no permission, or data that were sound when the study began.
+    """Whether a failure is not the trial's: no space, no access, or data that were sound when the study began.
 
     No value that is searched changes the examples. A trial that fails for them again, once the study found them sound
     and went on, is to blame all the same: it would stop every other command.

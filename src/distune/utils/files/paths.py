@@ -8,6 +8,8 @@ import re
 import shlex
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from distune.errors import UserError
@@ -118,4 +120,16 @@ def check_no_link(*folders: Path) -> None:
 def read_file(path: Path) -> bytes:
     """The content of a regular file; see `check_is_file`."""
     check_is_file(path)
-    return path.read_bytes()
+    with naming(path):
+        return path.read_bytes()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Lets an error of the system name a file, which it does where one is opened and not where one is read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
