@@ -51,6 +51,23 @@ def test_a_study_is_looked_for_where_it_may_be(tmp_path: Path, monkeypatch: pyte
     assert database_file(".").resolve() == (place / "s.db").resolve()
 
 
+def test_the_name_of_a_study_may_have_a_dot_and_what_is_nearer_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "logs/optuna"
+    (place / "v1.2").mkdir(parents=True)
+    (place / "v1.db").touch()
+    optuna.create_study(study_name="v1.2", storage=f"sqlite:///{place}/v1.2.db")
+    for source in ("v1.2", place / "v1.2", place / "v1.2.db"):
+        assert database_file(source).resolve() == (place / "v1.2.db").resolve()
+    record = read_study("v1.2")
+    assert record.name == "v1.2" and record.folder is not None and record.folder.name == "v1.2"
+    for nearer in ("v1.2.db", "v1.2"):
+        (tmp_path / nearer).touch()
+        assert database_file("v1.2").resolve() == (tmp_path / nearer).resolve()
+
+
 def test_a_study_of_teachers_is_read_with_that_of_the_students(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     for name in ("s", "s-teachers"):

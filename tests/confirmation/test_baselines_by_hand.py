@@ -156,10 +156,13 @@ def test_baselines_of_folds_are_made_once_for_that_number_of_them(
     config = tiny_config(data__image_size=32)
     made: list[Any] = []
     noting = refusing_as(_evaluate_folds, lambda *given: made.append((given[4], given[2])))
-    monkeypatch.setattr(baselines, "_evaluate_folds", noting)
     monkeypatch.setattr(baselines, "fitted", lambda table, place, inputs: fitted(table, place, None))
     table = read_table(config.data, config.seed, check_images=False)
     evaluation = Evaluation(table, Store(tmp_path / "cache"), 5, 0, "cpu")
+    with monkeypatch.context() as killed, pytest.raises(TypeError):
+        killed.setattr(baselines, "_evaluate_folds", None)
+        evaluate_baselines(evaluation, config, tmp_path, 2)
+    monkeypatch.setattr(baselines, "_evaluate_folds", noting)
     for folds in (2, 2, 3):
         evaluate_baselines(evaluation, config, tmp_path, folds)
     assert made == [(name, folds) for folds in (2, 3) for name in BASELINES]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from distune.components import FUSIONS, LOSSES
 from distune.config import Config
 from distune.distillation.plugin_parts import CLASSES, TOKENS, _check, _output, plugin_problems
 from distune.errors import UserError
@@ -59,3 +60,23 @@ def test_what_distune_brings_is_not_tried_and_draws_no_random_number(
     drawn = torch.random.get_rng_state()
     assert plugin_problems(tiny_config()) == []
     assert torch.equal(drawn, torch.random.get_rng_state())
+
+
+@pytest.mark.usefixtures("plugins_forgotten")
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [(LOSSES, "distillation__loss"), (FUSIONS, "student__fusion"), (FUSIONS, "teacher__fusion")],
+)
+def test_where_the_machine_runs_out_no_plugin_is_at_fault(
+    tiny_config: Callable[..., Config], table: Any, key: str
+) -> None:
+    def own(*_: Any) -> Any:
+        raise errors.pop()
+
+    table.add("own", own, "source")
+    config = tiny_config(**{key: "own"})
+    errors: list[Exception] = [MemoryError(), ValueError("it says")]
+    (problem,) = plugin_problems(config)
+    assert problem == f"{key.replace('__', '.')}: own, tried on a batch: ValueError: it says"
+    with pytest.raises(MemoryError):
+        plugin_problems(config)

@@ -24,7 +24,7 @@ from distune.models.encoders.hub import transfer as transfer_module
 from distune.models.encoders.hub.fetch import Listing, _explained, fetch
 from distune.models.encoders.hub.files import Needs
 from distune.models.encoders.hub.retry import HubRetry
-from distune.models.encoders.hub.transfer import Transfer, megabytes, rate
+from distune.models.encoders.hub.transfer import Transfer, megabytes, rate, shown
 from tests.stand_ins import refusing_as
 
 snapshot_module: Any = import_module("distune.models.encoders.hub.snapshot")
@@ -161,6 +161,23 @@ def test_a_transfer_counts_within_its_total_and_ends_at_an_interrupt() -> None:
     file.update(20)
     file.update(None)
     assert seen[-3:] == [(30, 100), (50, 100), (50, 100)]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_transfer_is_shown_and_ends_at_an_interrupt_on_a_terminal_and_in_a_log(
+    is_terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(transfer_module.sys.stderr, "isatty", lambda: is_terminal)
+    monkeypatch.setattr(transfer_module, "LINE_SECONDS", 0.0)
+    stops = [0]
+    with shown("x", 50_000_000, lambda: stops[0]) as transfer:
+        assert (transfer.title, transfer.total) == ("x", 50_000_000)
+        transfer.add(20_000_000)
+        stops[0] = 1
+        with pytest.raises(KeyboardInterrupt):
+            transfer.add(1)
+    said = capsys.readouterr().err
+    assert "fetching x" in said and ("20.0/50.0 MB" if is_terminal else "20 of 50 MB") in said
 
 
 def test_the_absence_of_a_file_is_noted_for_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,13 @@ import pytest
 
 from distune.analysis.mistakes import read_mistakes
 from distune.config import Config, save_config
+from distune.data.pixels.images import FRAME
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.prediction.trained import fitted_temperatures
 from distune.reporting.mistakes import write_mistakes
 from distune.reporting.thumbnails import SIDE, thumbnail
+from tests.volumes import write_volume
 
 HOSTILE = "<script>alert(1)</script>"
 HEADER = ["id", "group", "truth_k", "pred_k", "p_k_a", "p_k_b", "p_k_<b>", "image", "text"]
@@ -188,6 +190,23 @@ def test_thumbnails_keep_their_form_and_grow_nothing(
     content = base64.b64decode(address.removeprefix("data:image/jpeg;base64,"))
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None and pixels.shape == (*shown, 3) and abs(int(pixels.mean()) - 90) <= 1
+
+
+def test_of_a_file_of_several_frames_the_example_s_own_is_shown(
+    tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    pytest.importorskip("pydicom")
+    frames = np.zeros((5, 32, 32))
+    frames[1, :, 16:] = frames[2, :, :16] = 100.0  # the middle one is the third
+    write_volume(tmp_path / "scan.dcm", frames)
+    data = tiny_config(data__root=str(tmp_path)).data
+    for name, lit in ((f"scan.dcm{FRAME}2", [False, True]), ("scan.dcm", [True, False])):
+        address = thumbnail(name, data)
+        assert address is not None
+        content = base64.b64decode(address.removeprefix("data:image/jpeg;base64,"))
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert pixels is not None and [half.mean() > 128 for half in (pixels[:, :16], pixels[:, 16:])] == lit
+    assert thumbnail(f"scan.dcm{FRAME}9", data) is None is thumbnail("elsewhere.dcm", data)
 
 
 def test_pictures_that_changed_since_the_run_are_warned_of(

@@ -62,6 +62,15 @@ def test_a_run_in_use_is_left_alone(tiny_config: MakeConfig, tmp_path: Path) -> 
             pass
 
 
+def test_a_run_whose_lock_cannot_be_taken_is_left_alone(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    """As in a folder that another user owns."""
+    config = tiny_config()
+    first = begun(tmp_path / "tiny_1", config)
+    (first / LOCK).mkdir()
+    with claimed(config, None, tmp_path) as folder:
+        assert folder != first
+
+
 def test_runs_that_start_at_once_have_a_folder_each(tiny_config: MakeConfig, tmp_path: Path) -> None:
     with (
         claimed(tiny_config(seed=1), None, tmp_path) as first,

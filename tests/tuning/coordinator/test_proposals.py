@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from distune.config import Config, as_dict, parse_config
-from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, configured
+from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, configured, distribution
 from distune.tuning.space.build import build_space
 from distune.tuning.study.settings import StudySettings, warmup_of_folds
 from distune.tuning.trials import folds
@@ -67,6 +68,23 @@ def test_a_trial_trains_on_the_device_and_threads_of_its_worker() -> None:
     training = config_of_task(task).training
     assert (training.device, training.threads) == ("cuda:1", 3)
     assert task.config["training"]["device"] == BASE.training.device
+
+
+def test_drawn_together_is_what_every_trial_has() -> None:
+    """The others are drawn one by one, so that trials without them teach the sampler too."""
+    when = {"type": "float", "low": 0.1, "high": 0.3, "when": {"student_fusion_layers": [1]}}
+    base = BASE.replace(search_space={"student_dropout": when})
+    space = build_space(base, only=("student_fusion_layers", "student_dropout", "alpha"))
+    study = optuna.create_study()
+    proposals = JointProposals(StudySettings(base, space, "sha256:0", sampler="tpe"))
+    study.add_trial(optuna.trial.create_trial(value=0.5))  # trial 0 is the base config
+    trial = study.ask()
+    proposals.propose(study, trial)
+    frozen = study.trials[trial.number]
+    together = study.sampler.infer_relative_search_space(study, frozen)
+    assert together == {
+        name: distribution(space.parameters[name]) for name in ("student_fusion_layers", "alpha")
+    }
 
 
 @pytest.fixture

@@ -127,6 +127,7 @@ PACKAGED = ("student_text_layers", ("student.text.layers", (2, 3, 4, 6)))
         ("efficientnet-lite0", "minilm-l6", [LITE, PACKAGED]),
         ("efficientnet-lite2", "distilbert", [LITE, BERT]),
         ("deit-tiny", "tiny-bert", [DEIT, TINY_BERT]),
+        ("deit-tiny", "minilm", [DEIT, BERT]),
         ("tiny-vit", "none", [TINY]),
         ("none", "minilm-l6", [PACKAGED]),
     ],
@@ -229,6 +230,8 @@ def test_a_parameter_must_lead_to_a_config_key(parameter, message):
         ({"student_fusion_dim": [999]}, False),  # searched, among other choices
         ({"student_fusion_dim": [999, 384]}, True),  # such as after the space was narrowed
         ({"student_fusion_dim": ["wide", 384]}, False),
+        ({"student_fusion_dim": [512]}, True),  # the base config's alone
+        ({"student_fusion_dim": ["wide", 512]}, False),
         ({"student_lr": [5]}, False),
         ({"loss": ["no loss"]}, False),
         ({"loss": ["vanilla"]}, True),
@@ -239,7 +242,9 @@ def test_a_parameter_must_lead_to_a_config_key(parameter, message):
 )
 def test_a_condition_that_can_never_hold_is_refused(when, is_possible):
     parameter = {"type": "float", "low": 0.1, "high": 1, "when": when}
-    base = parse_config({"distillation": {"loss": "vanilla"}, "search_space": {"alpha": parameter}})
+    narrowed = {"type": "categorical", "choices": [256, 384]}
+    searched = {"alpha": parameter, "student_fusion_dim": narrowed}
+    base = parse_config({"distillation": {"loss": "vanilla"}, "search_space": searched})
     if is_possible:
         assert "alpha" in build_space(base).parameters
     else:
