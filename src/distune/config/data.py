@@ -169,7 +169,8 @@ class DataConfig(ConfigSection):
     """File of examples without labels, relative to `root`: of reader csv or wound a table with the columns of image,
     text and group, of reader medpix lines like its own. A student learns the teacher's answers on them."""
     label_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Keep the labels of this share of the train cases, to see what labels are worth; the others are unlabelled."""
+    """Keep the labels of about this share of the train rows, to see what labels are worth; the others are unlabelled.
+    It is of whole cases and has every class, so it may be a larger one: `distune check` counts the rows."""
     fold: FoldConfig | None = None
     """Join train and dev, split them again by group, and take one fold as dev; empty takes the files' own splits."""
 
