@@ -144,6 +144,20 @@ def test_labels_of_a_share_of_the_cases(root: Path) -> None:
     np.testing.assert_array_equal(table.labels[table.rows("train")], whole.labels[table.rows("train")])
 
 
+def test_unlabelled_rows_that_repeat_an_image_or_hold_labels_are_named(root: Path) -> None:
+    rows = [["case", "image", "kind"], ["new", "copy_d1.png", "x"], ["new", "copy_a2_0.png", ""]]
+    for name in ("d1.png", "a2_0.png"):
+        (root / f"copy_{name}").write_bytes((root / name).read_bytes())
+    write_csv(root / "more.csv", [[*row, "t"] if n else [*row, "text"] for n, row in enumerate(rows)])
+    table = read(root, missing="allow", unlabelled="more.csv")
+    assert any("'kind'" in note and "more.csv" in note for note in table.notes)
+    found = {finding.kind: finding for finding in audit(table).findings}
+    severe, note = found["unlabelled_images_of_evaluated_rows"], found["unlabelled_images_of_train_rows"]
+    assert (severe.severity, note.severity) == ("severe", "info")
+    for finding, name in ((severe, "d1.png"), (note, "a2_0.png")):
+        assert [(row["first"], row["second"]) for row in finding.rows] == [(name, f"copy_{name}")]
+
+
 def test_unlabelled_lines_of_medpix(medpix: Callable[..., Path]) -> None:
     root = medpix()
     row = medpix_row(20)
@@ -155,6 +169,7 @@ def test_unlabelled_lines_of_medpix(medpix: Callable[..., Path]) -> None:
     table = read_table(parse_config({"data": data}).data, 0)
     assert table.splits[-2:] == ("unlabelled", "unlabelled")
     assert (table.labels[-2:] == MISSING).all() and table.texts[-1] == "Caption 21."
+    assert any("1 row" in note and "more.jsonl" in note for note in table.notes)
 
 
 @pytest.mark.parametrize("path", ["../more.csv", "/more.csv"])

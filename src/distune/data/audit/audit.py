@@ -30,6 +30,7 @@ from distune.data.audit.texts import (
     word_findings,
     word_section,
 )
+from distune.data.audit.unlabelled import unlabelled_findings
 from distune.data.audit.values import class_word_findings, reading_findings
 from distune.data.fingerprint import image_fingerprints
 from distune.data.table import Table
@@ -46,23 +47,26 @@ def audit(table: Table) -> AuditReport:
 
     Labels of the test split are counted and compared between equal images, never predicted. The thresholds are
     written in the docstrings of the single rules, and the severe ones are: a case in two splits; an equal image
-    file in two splits; nearly equal images in 2 % of dev or test; a bag of words with a macro F1 of 0.99 on dev;
-    the form of the image files with a skill of 0.95 on dev.
+    file in two splits, or in an evaluated split and among the unlabelled rows; nearly equal images in 2 % of dev or
+    test; a bag of words with a macro F1 of 0.99 on dev; the form of the image files with a skill of 0.95 on dev.
 
     Args:
-        table: a table whose images have been checked; examples without labels are left out, and each label of
-            a multi-label task counts as a task of two classes.
+        table: a table whose images have been checked; of examples without labels only the images count, and each
+            label of a multi-label task counts as a task of two classes.
 
     Returns:
         The findings, the worst first, and tables that describe the data.
     """
     flow = participant_flow(table)
-    table = table.labelled().as_exclusive()
+    whole = table.as_exclusive()
+    table, pictured = whole.labelled(), whole.with_images()
     asked = _with_few_classes(table)
     words = word_baselines(asked)
     seen = table.with_images()
     forms = file_forms(seen.images)
-    content = image_fingerprints(seen)
+    contents = image_fingerprints(pictured)
+    of_image = dict(zip(pictured.images, contents, strict=True))
+    content = [of_image[image] for image in seen.images]
     small = thumbnails(seen.images, seen.rules)
     findings = [
         *_split_findings(table),
@@ -72,6 +76,7 @@ def audit(table: Table) -> AuditReport:
         *near_duplicate_findings(seen, content, small),
         *twin_case_findings(seen, content, small),
         *repeat_findings(seen, content),
+        *unlabelled_findings(pictured, contents),
         *same_caption_findings(table),
         *word_findings(words),
         *named_label_findings(asked),

@@ -75,7 +75,7 @@ def duplicate_findings(table: Table, content: Sequence[str]) -> list[Finding]:
     findings = []
     across = _across(table, content)
     if across:
-        rows = [_pair(table, *_first_in_two_splits(table, members)) for members in across.values()]
+        rows = [pair_row(table, *_first_in_two_splits(table, members)) for members in across.values()]
         findings.append(
             Finding(
                 "duplicate_images_across_splits",
@@ -89,7 +89,7 @@ def duplicate_findings(table: Table, content: Sequence[str]) -> list[Finding]:
     for row, key in enumerate(content):
         members[key].append(row)
     contrary = [
-        _pair(
+        pair_row(
             table, rows_[0], next(row for row in rows_ if (table.labels[row] != table.labels[rows_[0]]).any())
         )
         for rows_ in members.values()
@@ -126,7 +126,7 @@ def near_duplicate_findings(table: Table, content: Sequence[str], small: NDArray
     for first, second in combinations(SPLITS, 2):
         pairs = near_duplicates(small, table.rows(first), table.rows(second), HASH_DISTANCE, CORRELATION)
         pairs = pairs[files[pairs[:, 0]] != files[pairs[:, 1]]]
-        rows += [_pair(table, int(a), int(b)) for a, b in pairs]
+        rows += [pair_row(table, int(a), int(b)) for a, b in pairs]
         touched[second] |= set(pairs[:, 1].tolist())
     if not rows:
         return []
@@ -169,7 +169,7 @@ def twin_case_findings(table: Table, content: Sequence[str], small: NDArray[np.u
         near = near_duplicates(small, rows_of, rows_of, HASH_DISTANCE, CORRELATION)
         pairs = np.unique(np.concatenate([equal, near]), axis=0)
         pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & (groups[pairs[:, 0]] != groups[pairs[:, 1]])]
-        rows += [_pair(table, int(a), int(b)) for a, b in pairs]
+        rows += [pair_row(table, int(a), int(b)) for a, b in pairs]
         touched |= set(pairs.ravel().tolist())
     if not rows:
         return []
@@ -209,7 +209,7 @@ def same_caption_findings(table: Table) -> list[Finding]:
             "the same text in several splits and cases",
             f"{counted(len(across), 'text')}, {counted(len(outside_train), 'example')} of {scored} ({share:.1%}).",
             tuple(
-                {**_pair(table, *_first_in_two_splits(table, m)), "text": table.texts[m[0]][:200]}
+                {**pair_row(table, *_first_in_two_splits(table, m)), "text": table.texts[m[0]][:200]}
                 for m in across
             ),
         )
@@ -228,7 +228,8 @@ def _first_in_two_splits(table: Table, rows: Sequence[int]) -> tuple[int, int]:
     return rows[0], next(row for row in rows if table.splits[row] != table.splits[rows[0]])
 
 
-def _pair(table: Table, first: int, second: int) -> Row:
+def pair_row(table: Table, first: int, second: int) -> Row:
+    """Two examples side by side, as evidence."""
     return {
         "first": table.ids[first],
         "first split": table.splits[first],

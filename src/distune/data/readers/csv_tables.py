@@ -150,6 +150,12 @@ def _read_file(path: Path, split: Split, columns: CsvColumns, config: DataConfig
         file = open_table(path, (*columns.image, *columns.needed()), config.encoding)
         if file.form:
             table.notes.append(f"{name}: {file.said('set data.encoding')}")
+        if split == "unlabelled" and (
+            held := [each for each in csv_columns(config).labels if each in file.header]
+        ):
+            table.notes.append(
+                f"{name}: its labels ({listed(held)}) are not read; rows with labels belong in train"
+            )
         places = _places(name, file.header, columns, table)
         if places is not None:
             _add_rows(file, name, split, columns, places, table)

@@ -14,7 +14,7 @@ from distune.data.readers.raw_rows import RawExample, RawTable
 from distune.data.table import SPLITS, Split
 from distune.utils.files.json_files import parse_json
 from distune.utils.files.paths import check_is_file
-from distune.utils.text import nearest_hint
+from distune.utils.text import counted, nearest_hint
 
 FOLDER = "splitted_dataset"
 LABEL_KEYS = ("Type", "Location Category")
@@ -46,9 +46,13 @@ def read_medpix(config: DataConfig) -> RawTable:
             table.read[split] = name
     if config.unlabelled is not None:
         cases = _cases(root, "unlabelled", config, table)
+        labelled = 0
         for row, record in _records(root, str(config.unlabelled), table):
+            labelled += any(record.get(key) for key in LABEL_KEYS)
             blank = {**record, **dict.fromkeys(LABEL_KEYS, "")}
             _add(table, blank, "unlabelled", f"{config.unlabelled}:{row}", cases, config)
+        if labelled:
+            table.notes.append(f"{config.unlabelled}: the labels of {counted(labelled, 'row')} are not read")
     return table
 
 
