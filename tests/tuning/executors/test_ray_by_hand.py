@@ -38,6 +38,12 @@ class TaskError(LostError):
     cause = UserError("no module named b")
 
 
+class NotMadeError(LostError):
+    """A worker that could not be made on its node."""
+
+    actor_init_failed = True
+
+
 class Actor:
     """Notes what it is asked; the answer comes when the test gives it."""
 
@@ -268,6 +274,20 @@ def test_workers_that_end_before_they_start_end_the_study(
     cluster.answer(cluster.actors[-1], error)
     with pytest.raises(UserError, match="no module named b" if is_own else "no memory"):
         found.wait(0.0)
+
+
+def test_why_no_worker_can_be_made_is_said_in_one_line(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.has_room = False
+    found = executor(tmp_path, patience=600.0, interrupted=lambda: 1)
+    with pytest.raises(UserError, match=r"start: ModuleNotFoundError: .*distune'$"):
+        for _ in range(START_LIMIT):
+            said = (
+                "The actor died, \x1b[36mray::Relay()\x1b[39m",
+                "  in f",
+                "ModuleNotFoundError: no 'distune'\n",
+            )
+            cluster.answer(cluster.actors[-1], NotMadeError("\n".join(said)))
+            found.wait(0.0)
 
 
 def test_a_trial_that_starts_ends_a_row_of_workers_that_did_not(cluster: Cluster, tmp_path: Path) -> None:

@@ -253,10 +253,10 @@ class RayExecutor(Executor):
         is_task_error = isinstance(error, self._ray.exceptions.RayTaskError)
         # What is wrong with a relay that lives, or with its node alone.
         cause = error.cause if is_task_error else None
+        why = _in_one_line(cause or error)
         self._failed_starts += cause is not None or not worker.is_ready
         if self._failed_starts >= START_LIMIT:
-            raise cause or UserError(f"ray: workers end before they start: {error}")
-        why = str(cause or error).partition("\n")[0]
+            raise cause or UserError(f"ray: workers end before they start: {why}")
         _log.warning("%s is lost (%s); another one starts when the cluster has room", worker.name, why)
         if not any(node["Alive"] for node in self._ray.nodes()):
             raise UserError(
@@ -267,6 +267,12 @@ class RayExecutor(Executor):
         task = worker.task
         self._workers[self._workers.index(worker)] = self._start(worker.name)
         return [] if task is None else [TrialFinished(task.number, died(None))]
+
+
+def _in_one_line(error: Any) -> str:
+    """What an error says first; where a worker could not be made, the end of what Ray says, which is why."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return one_line(lines[-1 if getattr(error, "actor_init_failed", False) else 0])
 
 
 def _connect(address: str, cores: int) -> tuple[Any, bool]:
