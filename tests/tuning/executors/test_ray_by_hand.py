@@ -71,7 +71,8 @@ class Cluster:
         self.connected: list[dict[str, Any]] = []
         self.is_initialized = lambda: bool(self.connected)
         self.has_room = True
-        self.has_nodes = True
+        self.has_nodes = self.is_the_same = True
+        self.util = SimpleNamespace(list_named_actors=self.named_actors)
         self.head = ""
 
     def init(self, **options: Any) -> None:
@@ -109,7 +110,13 @@ class Cluster:
     def get_runtime_context(self) -> SimpleNamespace:
         return SimpleNamespace(gcs_address=self.head) if self.head else SimpleNamespace()
 
+    def named_actors(self) -> list[str]:
+        if not self.is_the_same:
+            raise LostError("wrong cluster")
+        return []
+
     def nodes(self) -> list[dict[str, bool]]:
+        assert self.is_the_same, "Ray would end this process"
         return [{"Alive": False}, {"Alive": self.has_nodes}]
 
     def cluster_resources(self) -> dict[str, float]:
@@ -325,12 +332,15 @@ def test_a_cluster_that_has_no_room_any_more_ends_the_study(cluster: Cluster, tm
         found.wait(0.0)
 
 
-def test_a_cluster_without_a_node_ends_the_study(cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("lacks", "why"), [("has_nodes", "no node"), ("is_the_same", "wrong cluster")])
+def test_a_cluster_without_nodes_or_another_in_its_place_ends_the_study(
+    cluster: Cluster, tmp_path: Path, lacks: str, why: str
+) -> None:
     found = executor(tmp_path)
     found.submit(task(3, tmp_path))
-    cluster.has_nodes = False
+    setattr(cluster, lacks, False)
     cluster.answer(cluster.actors[0], LostError("the node is gone"))
-    with pytest.raises(UserError, match="no node left"):
+    with pytest.raises(UserError, match=why):
         found.wait(0.0)
 
 

@@ -20,7 +20,7 @@ from distune.errors import UserError
 from distune.tuning.coordinator.failures import died
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.local import START_LIMIT, LocalExecutor
-from distune.tuning.executors.ray_head import Head, reach
+from distune.tuning.executors.ray_head import RESUMED, Head, reach
 from distune.tuning.trials.messages import EpochReported, Event, TrialFinished, TrialStarted, TrialTask
 from distune.utils.text import one_line
 from distune.utils.threads import usable_cores
@@ -227,6 +227,17 @@ class RayExecutor(Executor):
                 f"{self._patience:g} s; the cluster has {has}"
             )
 
+    def _check_cluster(self) -> None:
+        try:
+            # Another cluster at its address refuses this; one asked about its nodes, Ray would end this process.
+            self._ray.util.list_named_actors()
+            if any(node["Alive"] for node in self._ray.nodes()):
+                return
+            why = "no node of it is left"
+        except self._ray.exceptions.RayError as error:
+            why = one_line(error)
+        raise UserError(f"ray: the cluster is lost ({why}); {RESUMED}")
+
     def _hear(self, worker: _Worker, call: Any) -> list[Event]:
         worker.pending = None
         errors = self._ray.exceptions
@@ -258,11 +269,7 @@ class RayExecutor(Executor):
         if self._failed_starts >= START_LIMIT:
             raise cause or UserError(f"ray: workers end before they start: {why}")
         _log.warning("%s is lost (%s); another one starts when the cluster has room", worker.name, why)
-        if not any(node["Alive"] for node in self._ray.nodes()):
-            raise UserError(
-                f"ray: the cluster has no node left ({why}); once it runs again, or at once where it is a private one, "
-                "the same command resumes the study"
-            )
+        self._check_cluster()
         self._ray.kill(worker.actor)  # out of reach is not dead: its trial must not run on unseen
         task = worker.task
         self._workers[self._workers.index(worker)] = self._start(worker.name)

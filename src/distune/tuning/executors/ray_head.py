@@ -14,6 +14,7 @@ LOOK_SECONDS = 3.0
 """Between two looks."""
 GONE_SECONDS = 40.0
 """How long it may be out of reach, as where it starts again. Ray's own limit is 60, and an end takes seconds."""
+RESUMED = "once it runs again, or at once where it is a private one, the same command resumes the study"
 
 
 class Head:
@@ -52,8 +53,7 @@ class Head:
             self._answered = now
         elif now - self._answered > GONE_SECONDS:
             raise UserError(
-                f"ray: the head of the cluster, {self._address}, has been out of reach for {GONE_SECONDS:g} s; once "
-                "the cluster runs again, or at once where it is a private one, the same command resumes the study"
+                f"ray: the head of the cluster, {self._address}, was out of reach for {GONE_SECONDS:g} s; {RESUMED}"
             )
 
 
