@@ -71,11 +71,13 @@ class Cluster:
         self.connected: list[dict[str, Any]] = []
         self.is_initialized = lambda: bool(self.connected)
         self.has_room = True
-        self.has_nodes = self.is_the_same = True
+        self.has_nodes = self.is_the_same = self.starts = True
         self.util = SimpleNamespace(list_named_actors=self.named_actors)
         self.head = ""
 
     def init(self, **options: Any) -> None:
+        if not self.starts:
+            raise TimeoutError("timed out")
         self.connected.append(options)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -192,6 +194,16 @@ def test_an_address_where_nobody_answers_is_not_given_to_ray(
     with pytest.raises(UserError, match="no cluster"):
         executor(tmp_path, address=address)
     assert not cluster.connected, "which tries for minutes"
+
+
+@pytest.mark.parametrize(("folder", "found"), [(".", "MB left"), ("gone", "cannot be used")])
+def test_a_private_cluster_that_does_not_start_names_the_disk_of_its_temporary_files(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, found: str
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / folder))
+    cluster.starts = False
+    with pytest.raises(UserError, match=found):
+        executor(tmp_path, address="local")
 
 
 @pytest.mark.parametrize("gpus", [-0.5, 1.5, 2])

@@ -6,8 +6,10 @@ import logging
 import os
 import platform
 import re
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -170,7 +172,8 @@ class RayExecutor(Executor):
             UserError: the cluster is lost, or had no room for a worker for too long.
         """
         self._head.check()
-        self._check_room()
+        if self._has_ready:
+            self._had_room = self.now()
         until = self.now() + seconds
         while True:
             left = until - self.now()
@@ -181,8 +184,11 @@ class RayExecutor(Executor):
             done, _ = self._ray.wait(list(pending), timeout=max(0.0, left))
             done, _ = self._ray.wait(list(pending), num_returns=len(pending), timeout=0) if done else ([], [])
             events = [event for call in done for event in self._hear(pending[call], call)]
-            if events or self.now() >= until:
+            if events:
                 return events
+            if self.now() >= until:
+                self._check_room()
+                return []
 
     def now(self) -> float:
         """Seconds of the machine's steady clock."""
@@ -217,10 +223,12 @@ class RayExecutor(Executor):
         while self.free() < self.workers and self.now() < limit and not interrupted():
             self.wait(0.2)
 
+    @property
+    def _has_ready(self) -> bool:
+        return any(worker.is_ready for worker in self._workers)
+
     def _check_room(self) -> None:
-        if any(worker.is_ready for worker in self._workers):
-            self._had_room = self.now()
-        elif self.now() - self._had_room > self._patience:
+        if not self._has_ready and self.now() - self._had_room > self._patience:
             has = {key: value for key, value in self._ray.cluster_resources().items() if ":" not in key}
             raise UserError(
                 f"ray: no room for a worker of {self._threads} CPUs and {self._gpus:g} GPUs within "
@@ -235,7 +243,7 @@ class RayExecutor(Executor):
                 return
             why = "no node of it is left"
         except self._ray.exceptions.RayError as error:
-            why = one_line(error)
+            why = one_line(error, 100)
         raise UserError(f"ray: the cluster is lost ({why}); {RESUMED}")
 
     def _hear(self, worker: _Worker, call: Any) -> list[Event]:
@@ -301,11 +309,21 @@ def _connect(address: str, cores: int) -> tuple[Any, bool]:
                 reach(address)  # Ray itself would try for minutes
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except Exception as error:  # a bare one where a cluster does not start in time
-            raise UserError(
-                f"ray: no cluster at {address} ({one_line(error)}); give --ray-address HOST:PORT of a running one, or "
-                "local"
-            ) from None
+            advice = (
+                _where_it_starts()
+                if is_private
+                else "give --ray-address HOST:PORT of a running one, or local"
+            )
+            raise UserError(f"ray: no cluster at {address} ({one_line(error)}); {advice}") from None
     return ray, True
+
+
+def _where_it_starts() -> str:
+    """Why a private cluster may not start: Ray does not say that the disk of its temporary files is full."""
+    folder = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or tempfile.gettempdir())
+    with suppress(OSError):
+        return f"its logs are in {folder / 'ray'}, on a disk with {shutil.disk_usage(folder).free / 1e6:,.0f} MB left"
+    return f"its folder of temporary files, {folder}, cannot be used"
 
 
 @contextmanager
