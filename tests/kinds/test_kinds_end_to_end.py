@@ -21,7 +21,8 @@ from distune.data import read_table
 from distune.deployment.export import export_run
 from distune.prediction.evaluation import evaluation_of
 from distune.prediction.examples import Example
-from distune.prediction.labelled import label_columns_of, labelled_table
+from distune.prediction.label_numbers import label_columns_of
+from distune.prediction.labelled import labelled_table
 from distune.prediction.load import load
 from distune.prediction.trained import load_run
 from distune.reporting.report import write_report

@@ -17,7 +17,8 @@ from distune.data.demo.demo import write_demo
 from distune.deployment.model_card import external_evaluations, model_card
 from distune.errors import UserError
 from distune.prediction.evaluation import EXTERNAL, evaluation_of, record
-from distune.prediction.labelled import Labelled, label_columns_of, labelled, labelled_file
+from distune.prediction.label_numbers import label_columns_of
+from distune.prediction.labelled import Labelled, labelled, labelled_file
 from distune.prediction.load import load
 from distune.prediction.predictor import Predictor
 from distune.training.files.prediction_files import read_rows

@@ -41,10 +41,10 @@ from distune.prediction.examples import (
 )
 from distune.prediction.inputs import Inputs, _problem, lacks
 from distune.prediction.label_cells import PartLabels
+from distune.prediction.label_numbers import label_columns_of
 from distune.prediction.labelled import (
     Labelled,
     _each_its_own,
-    label_columns_of,
     labelled,
     labelled_file,
     labelled_table,

@@ -25,7 +25,8 @@ from distune.prediction.example_pixels import array_of, encoder_pixels
 from distune.prediction.examples import Example, examples_of
 from distune.prediction.inputs import lacks
 from distune.prediction.label_cells import PartLabels, as_in_training, in_columns
-from distune.prediction.labelled import Labelled, _as_cell, label_columns_of, labelled, labelled_file
+from distune.prediction.label_numbers import label_columns_of
+from distune.prediction.labelled import Labelled, _as_cell, labelled, labelled_file
 from distune.prediction.novelty import Seen, seen_before
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import Columns, columns_of

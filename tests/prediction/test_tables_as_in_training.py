@@ -15,7 +15,8 @@ from distune.config import Config
 from distune.data.table import MISSING
 from distune.errors import DataError, UserError
 from distune.prediction.example_tables import read_examples
-from distune.prediction.labelled import label_columns_of, labelled, labelled_file
+from distune.prediction.label_numbers import label_columns_of
+from distune.prediction.labelled import labelled, labelled_file
 from distune.prediction.load import load
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import Columns

@@ -20,7 +20,8 @@ from distune.models.classifier import Classifier, build_classifier
 from distune.prediction import evaluation, trained
 from distune.prediction.evaluation import evaluate, evaluation_of, score_with_interval
 from distune.prediction.examples import Example
-from distune.prediction.labelled import Labelled, label_columns_of
+from distune.prediction.label_numbers import label_columns_of
+from distune.prediction.labelled import Labelled
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import Columns
 from distune.prediction.trained import TrainedStudent, fitted_temperatures, load_run

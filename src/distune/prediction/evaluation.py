@@ -16,7 +16,8 @@ from distune.confirmation.statistics.scores.case_scores import overall, task_ans
 from distune.data.readers.spellings import normal_form
 from distune.data.table import MISSING, Task, label_columns
 from distune.errors import DataError
-from distune.prediction.labelled import Labelled, label_columns_of
+from distune.prediction.label_numbers import label_columns_of
+from distune.prediction.labelled import Labelled
 from distune.prediction.novelty import check_novelty, contents_of
 from distune.prediction.predictor import OnProgress, Predictor
 from distune.training.files.prediction_files import SplitPredictions, read_split_predictions
