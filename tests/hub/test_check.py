@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from distune.checking import check_experiment
-from distune.config import Config, EncoderConfig
+from distune.config import Config, EncoderConfig, with_values
 from distune.errors import ConfigError, UserError
 from distune.models.encoders.base import Encoder
 from distune.models.encoders.build import build_text, build_vision
@@ -252,8 +252,8 @@ def test_gated_and_private_models_are_refused_by_check(hub: HubServer) -> None:
             inspect(name, kind_of(name))
 
 
-def test_check_lists_every_encoder_that_is_wrong(
-    tiny_config: Callable[..., Config], folder_of: Callable[..., Path]
+def test_check_lists_every_encoder_that_is_wrong_and_what_else_is(
+    tiny_config: Callable[..., Config], folder_of: Callable[..., Path], tmp_path: Path
 ) -> None:
     half, pointer = folder_of(VIT, "safetensors"), folder_of(BERT, "bin")
     (half / "model.safetensors").write_bytes((half / "model.safetensors").read_bytes()[:500])
@@ -262,6 +262,14 @@ def test_check_lists_every_encoder_that_is_wrong(
     with pytest.raises(ConfigError) as caught:
         check_experiment(config, "a.yaml")
     assert [line.partition(":")[0] for line in caught.value.problems] == ["teacher.vision", "student.text"]
+    assert not caught.value.examples
+    root = shutil.copytree(config.data.root, tmp_path / "data")
+    next(path for path in sorted(root.rglob("*.png"))).write_bytes(b"cut")
+    with pytest.raises(ConfigError) as both:
+        check_experiment(with_values(config, {"data.root": str(root)}), "a.yaml", ["known"])
+    named = [line.partition(":")[0] for line in both.value.problems]
+    assert named[:3] == ["known", "teacher.vision", "student.text"] and len(named) > 3
+    assert len(both.value.examples) == 1
 
 
 def test_what_is_left_of_a_copy_is_no_concern(folder_of: Callable[..., Path], tmp_path: Path) -> None:

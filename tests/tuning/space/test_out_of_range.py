@@ -150,6 +150,14 @@ def test_which_encoders_a_value_may_keep_from_being_built(
         (
             {
                 "training__layerwise_lr_decay": 0.5,
+                **{key: value for key, value in FROZEN.items() if key != "student__vision__freeze"},
+                "student__vision": "none",
+            },
+            ["student.fusion_heads: 2", "training.layerwise_lr_decay: 0.5"],
+        ),
+        (
+            {
+                "training__layerwise_lr_decay": 0.5,
                 **FROZEN,
                 "search_space": {"first": {"type": "int", "low": 1, "high": 2, "key": "teacher.text.freeze"}},
             },
