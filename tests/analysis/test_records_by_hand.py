@@ -264,6 +264,9 @@ def test_what_cannot_be_used_of_a_table_is_named_by_its_row(tmp_path: Path) -> N
             table(tmp_path, text)
     with pytest.raises(UserError, match="no such file"):
         from_csv(tmp_path / "nowhere.csv")
+    with pytest.raises(UserError, match="nowhere"):
+        (tmp_path / "nowhere.csv").symlink_to("nowhere.csv")
+        from_csv(tmp_path / "nowhere.csv")
     assert table(tmp_path, "\ufeffvalue,params_x\n0.5,1\n").trials[0].value == 0.5, "as Excel saves it"
 
 
@@ -278,6 +281,12 @@ def test_durations_are_what_pandas_writes_and_none_took_no_time(tmp_path: Path) 
     ):
         table.write_text(f"number,value,state,duration\n0,0.5,COMPLETE,{cell}\n")
         assert from_csv(table).trials[0].seconds == seconds, cell
+    ends = "2026-01-01 10:00:00,2026-01-01 10:00:09"
+    for cell, seconds in (("7.5", 7.5), ("", 9.0)):
+        table.write_text(f"value,duration,datetime_start,datetime_complete\n0.5,{cell},{ends}\n")
+        assert from_csv(table).trials[0].seconds == seconds, (
+            "a duration leaves out the times that it was not trained"
+        )
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,8 @@ def test_both_stages_of_a_staged_search_are_one_study_of_the_list(tmp_path):
     assert other.teachers is None and both.teachers.finished == 1 and both.teachers.best == (0, 0.5)
     shown = CliRunner().invoke(app, ["status", "s", "--storage", url]).output
     assert "teachers  1 finished before: 1 complete, 0 pruned; 0 failed; best 0.5000, trial 0" in shown
+    listed = CliRunner().invoke(app, ["status", "--storage", url]).output
+    assert "other" in listed and "no studies" not in listed
 
 
 def test_a_folder_without_studies_and_a_list_that_is_watched(tmp_path, monkeypatch):

@@ -276,3 +276,16 @@ def test_what_a_comparison_says_of_its_errors_its_family_and_the_relevant_gain()
     assert one["seeds_needed"] == other["seeds_needed"] == 26, "of three seeds, and of a baseline's one"
     assert one["cases_needed"] == other["cases_needed"] and one["power"] == pytest.approx(other["power"])
     assert (first["examples"], first["groups"]) == (40, 20)
+
+
+def test_the_difference_of_two_kappas_can_be_above_one() -> None:
+    def answers(turn: int) -> ContenderAnswers:
+        right = contender(KAPPA, ("test",)).by_split["test"]
+        sure = [one.probabilities[0] + np.eye(3)[one.labels[:, 0]] for one in right]
+        made = zip(right, sure, strict=True)
+        scored = tuple(replace(one, probabilities=(rows[:, ::turn] / 2,)) for one, rows in made)
+        return ContenderAnswers("x", (1, 2, 3), {"test": scored})
+
+    pair = {"x": answers(1), "y": answers(-1)}
+    (made,), _ = comparisons([Pair("tuning_gain", "x", "y")], pair, "test")
+    assert made["high"] > made["difference"] > 1
