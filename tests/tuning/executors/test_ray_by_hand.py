@@ -17,7 +17,7 @@ from distune.errors import UserError
 from distune.tuning.executors import ray as executors
 from distune.tuning.executors.local import START_LIMIT
 from distune.tuning.executors.ray import RayExecutor
-from distune.tuning.executors.ray_head import GONE_SECONDS, LOOK_SECONDS, Head
+from distune.tuning.executors.ray_cluster import GONE_SECONDS, LOOK_SECONDS, Head, connect, own_signals
 from distune.tuning.trials.messages import (
     EpochReported,
     Failure,
@@ -180,9 +180,9 @@ def test_a_private_cluster_has_a_core_for_each_thread_and_a_connection_of_others
 
 
 def test_how_many_cores_a_private_cluster_gets(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert executors._connect("local", 6) == (cluster, True)
+    assert connect("local", 6) == (cluster, True)
     assert cluster.connected[0]["num_cpus"] == 6 and cluster.connected[0]["include_dashboard"] is False
-    assert executors._connect("local", 6) == (cluster, False)
+    assert connect("local", 6) == (cluster, False)
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_whoever_asks_for_an_end_does_not_wait_for_the_other_workers(
 
 def test_a_study_of_another_thread_leaves_the_signals_as_they_are() -> None:
     def connect() -> bool:
-        with executors._own_signals():
+        with own_signals():
             return True
 
     with ThreadPoolExecutor(1) as other:

@@ -11,7 +11,8 @@ import test_executor_contract as contract
 from study_helpers import base_config, tune_request
 
 from distune.errors import UserError
-from distune.tuning.executors.ray import RayExecutor, _connect
+from distune.tuning.executors.ray import RayExecutor
+from distune.tuning.executors.ray_cluster import connect
 from distune.tuning.trials.messages import TrialFinished
 from distune.tuning.tune import tune
 
@@ -59,7 +60,7 @@ def two_nodes(tmp_path_factory):
     if not HAS_RAY:
         pytest.skip("Ray is not installed: pip install 'distune[ray]'")
     nodes = TwoNodes(tmp_path_factory.mktemp("ray"))
-    ray, _ = _connect(nodes.address, 2)  # so that no executor closes the connection
+    ray, _ = connect(nodes.address, 2)  # so that no executor closes the connection
     yield nodes
     nodes.close_idle()
     ray.shutdown()
@@ -172,7 +173,7 @@ def test_an_address_without_a_cluster_is_named(monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", "")
     with pytest.raises(UserError, match="no cluster at nowhere"):
-        _connect("nowhere", 1)
+        connect("nowhere", 1)
 
 
 @needs_ray
@@ -188,7 +189,7 @@ def test_a_cluster_that_does_not_start_is_named(monkeypatch, error):
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
     with pytest.raises(UserError, match="no cluster at local"):
-        _connect("local", 1)
+        connect("local", 1)
 
 
 def test_a_trial_uses_one_device(tmp_path):

@@ -5,15 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import re
-import shutil
-import signal
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +17,7 @@ from distune.errors import UserError
 from distune.tuning.coordinator.failures import died
 from distune.tuning.executors.base import Executor
 from distune.tuning.executors.local import START_LIMIT, LocalExecutor
-from distune.tuning.executors.ray_head import RESUMED, Head, reach
+from distune.tuning.executors.ray_cluster import RESUMED, Head, connect
 from distune.tuning.trials.messages import EpochReported, Event, TrialFinished, TrialStarted, TrialTask
 from distune.utils.text import one_line
 from distune.utils.threads import usable_cores
@@ -33,7 +28,6 @@ OTHERS_SECONDS = 15.0
 """How long the other workers are waited for at the start; later ones join when they are there."""
 AGAIN_SECONDS = 1.0
 """Until a lost worker is looked at again where the cluster's head is out of reach."""
-_HOST_AND_PORT = re.compile(r"[^/]+:[^/]+$")
 _log = logging.getLogger(__name__)
 
 
@@ -128,7 +122,7 @@ class RayExecutor(Executor):
             )
         self._threads = threads or 1
         self._gpus = gpus_per_trial
-        self._ray, self._owns_connection = _connect(address, max(usable_cores(), workers * self._threads))
+        self._ray, self._owns_connection = connect(address, max(usable_cores(), workers * self._threads))
         device = "cuda:0" if gpus_per_trial else "cpu"
         self._arguments = (function, str(folder.absolute()), str(Path.cwd()), list(sys.path), device)
         self._failed_starts = 0
@@ -288,51 +282,3 @@ def _in_one_line(error: Any) -> str:
     """What an error says first; where a worker could not be made, the end of what Ray says, which is why."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return one_line(lines[-1 if getattr(error, "actor_init_failed", False) else 0])
-
-
-def _connect(address: str, cores: int) -> tuple[Any, bool]:
-    """The ray library, connected, and whether this call has connected it."""
-    is_private = address == "local"
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if is_private:  # read when ray is imported: a private cluster stays on loopback
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    with _own_signals():
-        try:
-            import ray
-        except ModuleNotFoundError:
-            raise UserError("executor ray: Ray is not installed; pip install 'distune[ray]'") from None
-        if ray.is_initialized():
-            return ray, False
-        options: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False} if is_private else {}
-        try:
-            if _HOST_AND_PORT.match(address):
-                reach(address)  # Ray itself would try for minutes
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-        except Exception as error:  # a bare one where a cluster does not start in time
-            advice = (
-                _where_it_starts()
-                if is_private
-                else "give --ray-address HOST:PORT of a running one, or local"
-            )
-            raise UserError(f"ray: no cluster at {address} ({one_line(error)}); {advice}") from None
-    return ray, True
-
-
-def _where_it_starts() -> str:
-    """Why a private cluster may not start: Ray does not say that the disk of its temporary files is full."""
-    folder = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or tempfile.gettempdir())
-    with suppress(OSError):
-        return f"its logs are in {folder / 'ray'}, on a disk with {shutil.disk_usage(folder).free / 1e6:,.0f} MB left"
-    return f"its folder of temporary files, {folder}, cannot be used"
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keeps the caller's handler of SIGTERM, which Ray replaces by an exit."""
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if is_main:
-            signal.signal(signal.SIGTERM, before)
