@@ -106,6 +106,17 @@ def test_no_run_begins_where_the_disk_is_nearly_full(
     assert made._train(jobs_for(made)).low_disk and not hall.trained
 
 
+def test_a_fetch_that_is_interrupted_leaves_the_runs_for_later(
+    tmp_path: Path, hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(*_: Any) -> dict[str, str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(revisions, "fetch_encoders", refusing_as(revisions.fetch_encoders, fetch))
+    made = real(on_cpu(tmp_path))
+    assert made._train(jobs_for(made)) == TrainingEnd(interrupted=True) and not hall.asked
+
+
 def test_runs_answer_for_themselves_and_those_of_folds_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

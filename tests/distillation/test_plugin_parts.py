@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch import Tensor
 
 from distune.components import FUSIONS, LOSSES
 from distune.config import Config
-from distune.distillation.plugin_parts import CLASSES, TOKENS, _check, _output, plugin_problems
+from distune.distillation.base import LossShapes
+from distune.distillation.losses.vanilla import VanillaLoss
+from distune.distillation.plugin_parts import (
+    CLASSES,
+    MOST_EXAMPLES,
+    TOKENS,
+    _check,
+    _output,
+    plugin_problems,
+)
 from distune.errors import UserError
+from distune.models.fusion.base import FusionOutput
+from distune.models.fusion.simple import Simple
 
 
 @pytest.mark.parametrize(
@@ -80,3 +92,67 @@ def test_where_the_machine_runs_out_no_plugin_is_at_fault(
     assert problem == f"{key.replace('__', '.')}: own, tried on a batch: ValueError: it says"
     with pytest.raises(MemoryError):
         plugin_problems(config)
+
+
+class Noted(Simple):
+    """A fusion that keeps what it is built from and asked."""
+
+    seen: ClassVar[list[Any]] = []
+
+    def __init__(self, *sizes: Any) -> None:
+        super().__init__(*sizes)
+        self.seen.append(sizes)
+
+    def forward(self, image: Tensor, text: Tensor, text_mask: Tensor) -> FusionOutput:
+        self.seen.append([tuple(each.shape) for each in (image, text, text_mask)])
+        return super().forward(image, text, text_mask)
+
+
+@pytest.mark.usefixtures("plugins_forgotten")
+@pytest.mark.parametrize(
+    ("values", "examples", "tokens"),
+    [
+        ({"training__batch_size": 4, "student__fusion_tokens": "sequence"}, 4, TOKENS),
+        ({"training__batch_size": 99, "student__fusion_tokens": "sequence"}, MOST_EXAMPLES, TOKENS),
+        ({"training__batch_size": 4, "student__fusion_tokens": "pooled"}, 4, 1),
+        ({"student__text": "none"}, None, None),  # a model of one encoder has no fusion
+    ],
+)
+def test_a_fusion_is_tried_as_the_model_would_use_it(
+    tiny_config: Callable[..., Config], values: dict[str, Any], examples: int | None, tokens: int | None
+) -> None:
+    FUSIONS.add("own", Noted, "source")
+    Noted.seen.clear()
+    config = tiny_config(student__fusion="own", student__dropout=0.25, **values)
+    assert plugin_problems(config) == []
+    if examples is None:
+        assert Noted.seen == []
+    else:
+        sizes, shapes = Noted.seen
+        model = config.student
+        assert sizes == (model.fusion_dim, model.fusion_layers, model.fusion_heads, 0.25)
+        assert shapes == [(examples, tokens, model.fusion_dim)] * 2 + [(examples, tokens)]
+
+
+@pytest.mark.usefixtures("plugins_forgotten")
+def test_a_loss_is_tried_on_what_both_models_read_and_its_gradient_too(
+    tiny_config: Callable[..., Config],
+) -> None:
+    seen: list[LossShapes] = []
+
+    class Own(VanillaLoss):
+        def __init__(self, config: Any, shapes: LossShapes) -> None:
+            super().__init__(config, shapes)
+            seen.append(shapes)
+
+        def compute(self, *given: Any) -> Tensor:
+            term: Tensor = super().compute(*given)
+            term.register_hook(lambda gradient: gradient / [])
+            return term
+
+    LOSSES.add("own", Own, "source")
+    config = tiny_config(distillation__loss="own", teacher__vision="none", training__batch_size=4)
+    (problem,) = plugin_problems(config)
+    assert "TypeError" in problem
+    dims = config.student.fusion_dim, config.teacher.fusion_dim
+    assert seen == [LossShapes(*dims, CLASSES, 4, ("text",))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -93,9 +94,13 @@ def test_what_is_needed_and_not_there_is_fetched_at_the_commit(
     assert one.totals == [sum(SIZES[name] for name in names)] and one.absent == []
 
 
-def test_a_branch_that_moves_while_it_is_read_is_read_again(hub: Any, tmp_path: Path) -> None:
+def test_a_branch_that_moves_while_it_is_read_is_read_again(
+    hub: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     one = hub(commits="ab")
-    assert fetch("org/model", "v1", Needs(), HubRetry()) == tmp_path / "snapshots/b"
+    with caplog.at_level(logging.INFO):
+        assert fetch("org/model", "v1", Needs(), HubRetry()) == tmp_path / "snapshots/b"
+    assert "org/model: v1 moved" in caplog.text
     assert one.downloads[:2] == [("config.json", "v1")] * 2
     assert sorted(one.downloads[2:]) == [("model.safetensors", "b"), ("preprocessor_config.json", "b")]
 

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -190,6 +191,35 @@ def test_thumbnails_keep_their_form_and_grow_nothing(
     content = base64.b64decode(address.removeprefix("data:image/jpeg;base64,"))
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None and pixels.shape == (*shown, 3) and abs(int(pixels.mean()) - 90) <= 1
+
+
+@pytest.mark.parametrize(
+    ("values", "grey"),
+    [
+        ({}, 255),  # the brightest pixel is none of the percentiles
+        ({"percentiles": (0.0, 100.0)}, 51),
+        ({"window": (30_000.0, 2.0)}, 0),
+        ({"follow_links": False}, None),
+        ({"max_image_megapixels": 0.009}, None),
+    ],
+)
+def test_thumbnails_show_what_training_reads(
+    tiny_config: Callable[..., Config], tmp_path: Path, values: dict[str, Any], grey: int | None
+) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    pixels = np.full((100, 100), 2000, np.uint16)
+    pixels[:10] = 0
+    pixels[0, 0] = 10_000
+    cv2.imwrite(str(tmp_path / "0.png"), pixels)
+    (root / "0.png").symlink_to(tmp_path / "0.png")
+    given = {f"data__{name}": value for name, value in ({"follow_links": True} | values).items()}
+    address = thumbnail("0.png", tiny_config(data__root=str(root), **given).data)
+    assert (address is None) is (grey is None)
+    if address is not None:
+        content = base64.b64decode(address.removeprefix("data:image/jpeg;base64,"))
+        shown = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert shown is not None and abs(int(shown[50:].mean()) - grey) <= 1  # type: ignore[operator]
 
 
 def test_of_a_file_of_several_frames_the_example_s_own_is_shown(

@@ -17,6 +17,7 @@ from distune.distillation.losses.vanilla import VanillaLoss
 from distune.models.fusion.base import FusionOutput
 from distune.models.fusion.simple import Simple
 from distune.testing import FusionContract, LossContract, ReaderContract
+from distune.testing.fusions import DIM, fusion_batch
 
 
 def failures(suite: Any, **arguments: Any) -> set[str]:
@@ -49,6 +50,13 @@ def test_every_loss_passes(name: str) -> None:
 @pytest.mark.parametrize("name", FUSIONS)
 def test_every_fusion_passes(name: str) -> None:
     assert failures(suite_of(FusionContract, fusion=FUSIONS[name])) == set()
+
+
+def test_a_batch_has_texts_of_every_length() -> None:
+    image, text, mask = fusion_batch(7, 2, 5)
+    assert mask.sum(1).tolist() == [1, 2, 3, 4, 5, 1, 2]
+    assert image.shape == (7, 2, DIM) and text.shape == (7, 5, DIM)
+    assert torch.equal(text.abs().sum(-1) > 0, mask), "nothing stands behind the real tokens"
 
 
 class Medpix(ReaderContract):

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from study_helpers import base_config, tune_request
 
-from distune.errors import UserError
+from distune.errors import ConfigError, UserError
 from distune.tuning import tune as module
+from distune.tuning.request import TuneRequest
 from distune.tuning.search.pruners import WARMUP_EPOCHS
 from distune.tuning.staged import TEACHER_WARMUP
 from distune.tuning.study.settings import StudySettings
@@ -113,6 +114,15 @@ def test_values_outside_their_own_ranges_are_named_but_for_ranges_narrowed_on_pu
     ranges.write_text("search_space: {alpha: {type: float, low: 0.6, high: 0.7}}\n")
     assert values_outside(base_config(study__space=str(ranges), distillation__alpha=1.5)) == []
     assert values_outside(base_config()) == []
+
+
+@pytest.mark.parametrize(("path", "named"), [(None, "config"), ("a/c.yaml", "a/c.yaml")])
+def test_what_is_wrong_with_a_config_is_said_of_its_file_where_it_has_one(
+    path: str | None, named: str
+) -> None:
+    request = TuneRequest(base_config(distillation__alpha=0.1), config_path=path)
+    with pytest.raises(ConfigError, match=rf"^{named}: distillation\.alpha 0\.1"):
+        module._check_new(request, "s")
 
 
 @pytest.mark.parametrize(

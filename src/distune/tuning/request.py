@@ -65,6 +65,11 @@ class TuneRequest:
         return TuneRequest(with_values(config, given, source="study settings"), **others)
 
     @property
+    def source(self) -> str:
+        """What an error calls the config."""
+        return self.config_path or "config"
+
+    @property
     def asked(self) -> StudyConfig:
         """How to search."""
         return self.config.study

@@ -76,7 +76,7 @@ def tune(request: TuneRequest) -> TuneResult:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _check(request)
-    base = base_of(request.config, request.config_path or "config")
+    base = base_of(request.config, request.source)
     dataset = _dataset(request, base)
     asked = request.asked
     space = _searched(base, asked, dataset)
@@ -165,7 +165,7 @@ def _check_new(request: TuneRequest, name: str) -> None:
     """Refuses a new study whose folder would lie where SQLite has a file, or whose base outside of its own ranges."""
     _check_new_name(name)
     if lines := values_outside(request.config):
-        raise ConfigError(request.config_path or "config", lines)
+        raise ConfigError(request.source, lines)
 
 
 def _check_new_name(name: str) -> None:
@@ -334,7 +334,7 @@ def _run_staged(
 def _dataset(request: TuneRequest, base: Config) -> Inspection:
     if request.dataset is not None:
         return Inspection(request.dataset)
-    source, asked = request.config_path or "config", request.asked
+    asked = request.asked
     # A study that is resumed keeps its commits, wherever the hub's `main` is by now.
     base = pinned(base, commits_so_far(request.logs, asked.storage, asked.name, base))
-    return inspect(base, source, accept_leaks=request.asked.accept_leaks, folds=request.asked.folds)
+    return inspect(base, request.source, accept_leaks=asked.accept_leaks, folds=asked.folds)
