@@ -30,6 +30,7 @@ STRANGE = [3, 1.5, True, b"x", [], object()]
 NO_NUMBERS = [float("nan"), float("inf"), -float("inf"), 10**400]
 PATHS = ["", "\0", "x" * 300, "x/" * 3000, "a\ud800"]
 NO_FLAGS = [None, 1, "no"]
+LABELS = [None, "kind", 3, [1], ["a", None], [" "]]
 CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     "train": ("config", lambda given: distune.train(given), [None, *STRANGE]),
     "train out": ("out", lambda given: distune.train(CONFIG, out=given), [*STRANGE, *PATHS]),
@@ -114,14 +115,14 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     "compare": ("sources", lambda given: distune.compare(given), [None, "run", *STRANGE[:4]]),
     "init": ("metadata", lambda given: distune.init(given), [None, *STRANGE, *PATHS]),
     "init out": ("out", lambda given: distune.init("m", given), [*STRANGE, *PATHS]),
-    "init labels": ("labels", lambda given: distune.init("m", labels=given), [None, "kind", 3]),
+    "init labels": ("labels", lambda given: distune.init("m", labels=given), LABELS),
     "audit": ("data", lambda given: distune.audit(given), [None, "x", *STRANGE]),
     "split": (
         "metadata",
         lambda given: distune.split(given, "o", labels=["a"]),
         [None, *STRANGE, *PATHS],
     ),
-    "split labels": ("labels", lambda given: distune.split("m", "o", labels=given), [None, "kind", 3]),
+    "split labels": ("labels", lambda given: distune.split("m", "o", labels=given), LABELS),
     "split group": (
         "group",
         lambda given: distune.split("m", "o", labels=["a"], group=given),

@@ -224,6 +224,11 @@ def test_no_image_replaces_another(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="another file"):
         split_whole(table, tmp_path / "new", label_columns=("Größe",))
     assert (tmp_path / "new/bilder/3.png").read_bytes() == b"another"
+    (tmp_path / "new/bilder/3.png").unlink()
+    (tmp_path / "new/bilder/3.png").symlink_to("a-disk-that-is-not-there.png")
+    with pytest.raises(UserError, match="another file"):
+        split_whole(table, tmp_path / "new", label_columns=("Größe",))
+    assert (tmp_path / "new/bilder/3.png").is_symlink()
 
 
 class _FullAfter:

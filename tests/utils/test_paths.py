@@ -149,6 +149,10 @@ def test_files_that_belong_together_are_new_and_written_by_one(tmp_path: Path) -
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match="folder: is there already"):
         check_new([tmp_path / "folder"])
+    (tmp_path / "gone").symlink_to(tmp_path / "nothing")
+    with pytest.raises(UserError, match="gone: is there already"):
+        check_new([tmp_path / "gone"])
+    (tmp_path / "gone").unlink()
     (tmp_path / "folder").rmdir()
     with pytest.raises(UserError, match="already"), all_or_none(tmp_path, iter(files)):
         files[0].touch()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distune.api.settings import public, restored
 from distune.config import Config
@@ -60,12 +60,18 @@ def init(
     check_path("out", out, type(None))
     for name, column in (("image", image), ("text", text), ("group", group), ("encoding", encoding)):
         check_argument(name, column, str, type(None))
-    check_argument("labels", labels, list, tuple)
+    _check_labels(labels)
     check_argument("seed", seed, int)
     file = Path(metadata)
     wishes = Wishes(image=image, text=text, labels=tuple(labels), group=group)
     target = default_folder(file) if out is None else Path(out)
     return prepare(file, target, wishes, seed=seed, encoding=encoding)
+
+
+def _check_labels(labels: Any) -> None:
+    check_argument("labels", labels, list, tuple)  # a string is a sequence, too
+    for label in labels:
+        check_text("labels", label)
 
 
 @public
@@ -120,7 +126,7 @@ def split(
     """
     for name, given in (("metadata", metadata), ("out", out)):
         check_path(name, given)
-    check_argument("labels", labels, list, tuple)  # a string is a sequence, too
+    _check_labels(labels)
     for name, given_text in (("group", group), ("image", image), ("encoding", encoding)):
         check_text(name, given_text, type(None))
     check_argument("fractions", fractions, list, tuple)

@@ -139,8 +139,9 @@ def bring_images(
             missing += 1
             continue
         target = out / found.relative_to(files.root)
-        if target.exists():
-            if not target.samefile(found) and read_file(target) != read_file(found):
+        if os.path.lexists(target):
+            is_same = target.exists() and (target.samefile(found) or read_file(target) == read_file(found))
+            if not is_same:
                 raise UserError(f"{target}: another file is there already; choose another folder")
             continue
         made.append(target)

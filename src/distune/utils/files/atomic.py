@@ -88,12 +88,12 @@ def name_instead(error: OSError, draft: Path, final: Path) -> None:
 
 
 def check_new(files: Iterable[Path]) -> None:
-    """Refuses to write files of which one is there already.
+    """Refuses to write files of which one is there already, were it a link to nothing.
 
     Raises:
         UserError: names it.
     """
-    if there := next((file for file in files if file.exists()), None):
+    if there := next((file for file in files if os.path.lexists(file)), None):
         raise UserError(f"{there}: is there already; delete it, or choose another folder with --out")
 
 
