@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hypothesis
@@ -70,6 +71,15 @@ def threads_and_precision() -> tuple[int, str] | None:
     """Of torch, before the first test; None where nothing has imported it."""
     torch = sys.modules.get("torch")
     return torch and (torch.get_num_threads(), torch.get_float32_matmul_precision())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_seeds() -> Iterator[None]:
+    """Of every seed torch formats the stack three times, for devices that are not in use: a long one below pytest."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("cuda", "xpu", "mtia") if "torch" in sys.modules else ():
+            patch.setattr(f"torch.{kind}.traceback", SimpleNamespace(format_stack=list), raising=False)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -256,7 +257,9 @@ def openings(beside: Path, dataset: str | None = None) -> list[dict[str, Any]]:
     return [line for line in found if dataset is None or line.get("dataset") in (dataset, None)]
 
 
+@cache
 def _version(package: str) -> str | None:
+    """Of an installed package; its metadata is read once, and every run of the process asks for it."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
