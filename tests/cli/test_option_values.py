@@ -91,6 +91,8 @@ SPLIT = ("data", "split", "t.csv", "--out", "new", "--labels")
         ("--text", ("init", "t.csv", "--text", " ")),
         ("--image", ("init", "t.csv", "--image", "")),
         ("--gpus", ("confirm", "study", "--gpus", ",")),
+        ("--gpus", ("confirm", "study", "--gpus", "cpu,,cpu")),
+        ("--gpus", ("tune", "--config", "t.csv", "--gpus", "cpu,")),
         ("--gpu", ("confirm", "study", "--gpu", "")),
         ("--subgroup-columns", ("confirm", "study", "--subgroup-columns", " ,")),
         ("--gpu", ("tune", "--config", "t.csv", "--gpu", "")),

@@ -250,7 +250,7 @@ def test_the_split_is_opened_after_training_and_before_it_is_read(tmp_path: Path
     evaluated = "evaluate 4 on opening 1, 1 opened"
     assert made.steps == ["train, 0 opened", "check data, 0 opened", evaluated, "numbers"]
     assert (result.reason, result.study, result.folder) == ("finished", "s", tmp_path / "s")
-    assert said[0].startswith("power: not known beforehand")
+    assert said[0] == "a note" and said[1].startswith("power: not known beforehand")
     plan = read_plan(tmp_path / "s/confirmation")
     assert (plan["top"], plan["seeds"], plan["study_seed"], plan["searched"]) == (3, [5, 6], 11, 4)
     assert (plan["relevant_gain"], plan["new_cases"], plan["folds"]) == (0.02, 9, None)

@@ -594,3 +594,9 @@ def test_a_dev_split_is_made_from_train_with_the_seed() -> None:
     partly = [["exclude", *row[1:]] if number % 7 == 0 else row for number, row in enumerate(rows)]
     splits, _ = splits_of(replace(table, rows=partly), 1)
     assert [number for number, split in enumerate(splits) if split is None] == list(range(0, 100, 7))
+
+
+def test_check_names_what_a_run_without_a_search_leaves_unread(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config(distillation__loss="vanilla", distillation__beta=0)
+    remarks = check_module.check(config, "c.yaml", estimates=False).remarks
+    assert any("without a search" in remark and "beta" in remark for remark in remarks)

@@ -86,7 +86,9 @@ def contenders(study: Study, top: int, *, one_modality: bool = False) -> tuple[l
             "resume `distune tune`"
         )
     few = len(best_few)
-    notes = [f"only {few} different configs are complete in the study"] if few < top else []
+    notes = (
+        [f"only {few} different configs are complete in the study, of {top} asked for"] if few < top else []
+    )
     candidates = best_few if any(candidate.is_base for candidate in best_few) else [*best_few, base]
     best = best_few[0]
     if one_modality:

@@ -107,7 +107,7 @@ class Confirmation:
             job.check_folder()
         check_outputs(self.folder)
         check_outputs(self._confirmation)
-        for line in damaged_records(self.folder):
+        for line in (*notes, *damaged_records(self.folder)):
             self._tell(line)
         evaluated: tuple[Split, ...] = ("dev", "test") if len(self.table.rows("test")) else ("dev",)
         check_scores(self.table, self.candidates[0].config.data.root, evaluated)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distune.checking import check_experiment
 from distune.config import Config
@@ -13,7 +13,7 @@ from distune.setup.downloads import download_lines
 from distune.setup.estimate import NO_MEMORY, TRIED, Estimate, estimate
 from distune.store.store import cache_folder
 from distune.training.scoring.scores import undefined_scores
-from distune.tuning.space.inert import without_effect
+from distune.tuning.space.inert import inert_values, without_effect
 from distune.tuning.space.without_effect import ignored_in
 from distune.tuning.study_dataset import leaks
 from distune.tuning.tune import base_of, refused, search_space, values_outside
@@ -68,7 +68,13 @@ def check(config: Config, source: str, *, estimates: bool = True) -> Checked:
             refusals += leaks(audit(table))
     base = base_of(config)
     space = search_space(base, config.study, ignored_in(table))
-    remarks += [*without_effect(space, base, config.study), *download_lines(config)]
+    unread = without_effect(space, base, config.study)
+    alone = [line for line in inert_values(replace(space, parameters={}), base) if line not in unread]
+    remarks += [
+        *unread,
+        *(f"to train it without a search: {line}" for line in alone),
+        *download_lines(config),
+    ]
     remarks += [f"to tune it: {line}" for line in refusals]
     if len(test := table.rows("test")):
         remarks += [
