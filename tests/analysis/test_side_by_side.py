@@ -14,12 +14,14 @@ from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.side_by_side import (
     Contestant,
+    _counted,
     are_counted_differently,
     on_different_data,
     side_by_side,
 )
 from distune.config import TaskConfig
 from distune.confirmation.statistics.files import NUMBERS
+from distune.errors import UserError
 from distune.training.files.run_folder import write_results
 from distune.utils.files.sealed_files import write_sealed
 from tests.reporting.confirmed_numbers import CONFIRMATION, of_the_study
@@ -169,3 +171,39 @@ def test_other_scores_or_weights_of_the_same_data_are_told_from_other_data(
         ]
     for order in permutations(side_by_side([area, study, plain])):
         assert are_counted_differently(order), "also with one between them of which nothing is known"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"splits": None},
+        {"splits": {}},
+        {"splits": {"dev": {"tasks": [1]}}},
+        {"splits": {"dev": {"tasks": {"kind": {}}}}},
+        {"splits": {"dev": {"tasks": {"kind": {"macro_f1": "high"}}}}},
+        {"splits": {"dev": {"tasks": {}}, "test": {}}},
+        {"score": None},
+    ],
+    ids=str,
+)
+def test_results_that_are_no_run_s_are_named(changed: dict[str, Any], tmp_path: Path) -> None:
+    tasks = {"kind": {"macro_f1": 0.5}}
+    write_results(tmp_path, {"score": 0.5, "splits": {"dev": {"tasks": tasks}}} | changed)
+    with pytest.raises(UserError, match=r"results\.json is not the result of a run"):
+        side_by_side([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("asked", "tasks", "expected"),
+    [
+        (None, ["a"], None),
+        ({}, None, {}),
+        ({"a": TaskConfig()}, None, None),  # which others there are is not known
+        ({}, ["a", "b"], {}),
+        ({"a": TaskConfig(weight=2)}, ["a"], {}),
+        ({"a": TaskConfig(weight=3)}, ["a", "b"], {"a": ("macro_f1", 0.75), "b": ("macro_f1", 0.25)}),
+        ({"a": TaskConfig(score="auroc")}, ["a"], {"a": ("auroc", 1.0)}),
+    ],
+)
+def test_what_tasks_count_with_is_known_where_the_tasks_are(asked: Any, tasks: Any, expected: Any) -> None:
+    assert _counted(asked, tasks) == expected

@@ -146,9 +146,9 @@ def test_a_wrong_argument_is_named(call: str) -> None:
         assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("call", [distune.train, distune.tune, distune.check])
+@pytest.mark.parametrize("call", [distune.train, distune.tune, distune.check, distune.audit])
 def test_where_a_config_is_wanted_a_path_is_told_how_to_become_one(call: Callable[..., Any]) -> None:
-    with pytest.raises(UserError, match=r"^config: .*load_config"):
+    with pytest.raises(UserError, match=r"^(config|data): .*load_config"):
         call("c.yaml")
 
 

@@ -109,6 +109,12 @@ def test_dropout_takes_one_of_two_and_never_the_last() -> None:
     assert torch.equal(image, gone[0]) and torch.equal(text, gone[1])
 
 
+def test_nothing_is_dropped_of_a_model_that_reads_one_of_them() -> None:
+    built = model(text="none", modality_dropout=0.8).train()
+    image, text = built(*batch(), absent=(GONE, NO_TEXT)).absent
+    assert text is None and image is not None and torch.equal(image, GONE)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_no_loss_compares_what_one_of_them_lacked(name: str) -> None:
     torch.manual_seed(0)

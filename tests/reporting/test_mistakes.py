@@ -81,6 +81,8 @@ def test_a_page_replaces_pages_of_mistakes_alone(run_folder: Path, name: str) ->
     with pytest.raises(UserError, match=name):
         write_mistakes(run_folder, run_folder / name)
     assert {path.name: path.read_bytes() for path in run_folder.iterdir() if path.is_file()} == before
+    with pytest.raises(UserError, match=r"name it page\.html"):
+        write_mistakes(run_folder, run_folder / "page.csv")
     page = write_mistakes(run_folder)
     assert write_mistakes(run_folder, page) == page
     page.unlink()

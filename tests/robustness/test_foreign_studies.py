@@ -94,7 +94,9 @@ def test_a_recorded_run_folder_stays_among_the_studies(recorded: str, tmp_path: 
     (folder / "trials/trial_0000").mkdir(parents=True)
     study = study_named("study", tmp_path / "study.db")
     kept = {str(folder / "trials/trial_0000"): folder / "trials/trial_0000", recorded: None}
-    kept |= {"/elsewhere/trials/trial_0000": folder / "trials/trial_0000"}  # the study was moved
+    (tmp_path / "file").touch()
+    for moved in ("/elsewhere", tmp_path / "file"):  # nothing, or a file, is where the study was
+        kept |= {f"{moved}/trials/trial_0000": folder / "trials/trial_0000"}
     kept |= {
         str(folder.parent / "other/trials/trial_0007"): folder.parent / "other/trials/trial_0007"
     }  # a fork

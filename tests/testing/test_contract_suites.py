@@ -231,6 +231,15 @@ class ReadsPadding(Simple):
         return super().forward(image, text, torch.ones_like(text_mask))
 
 
+class ReadsPaddingInLaterLayers(Simple):
+    def __init__(self, dim: int, layers: int, *others: Any):
+        super().__init__(dim, layers, *others)
+        self.layers = layers
+
+    def forward(self, image: Any, text: Any, text_mask: Any) -> FusionOutput:
+        return super().forward(image, text, text_mask if self.layers == 1 else torch.ones_like(text_mask))
+
+
 class ReadsNeighbours(Simple):
     def forward(self, image: Any, text: Any, text_mask: Any) -> FusionOutput:
         return super().forward(image - image.mean(0, keepdim=True), text, text_mask)
@@ -293,6 +302,8 @@ class LookedAtWhole(Simple):
     ("fusion", "noticed"),
     [
         (ReadsPadding, "padding"),
+        (ReadsPaddingInLaterLayers, "padding"),
+        (ReadsPaddingInLaterLayers, "single"),
         (ReadsNeighbours, "single"),
         (OneModality, "gradient"),
         (LeavesOutImages, "both_matter"),

@@ -231,6 +231,7 @@ def test_a_trial_from_its_start_to_its_end(cluster: Cluster, tmp_path: Path) -> 
     ended = TrialFinished(3, TrialOutcome("complete", 0.5))
     cluster.answer(actor, ended)
     assert found.wait(0.0) == [ended] and found.free() == 1
+    found.answer(3, True)  # too late
     assert found.wait(0.0) == [], "nothing is awaited"
     found.submit(task(4, tmp_path))
     began = found.now()
