@@ -99,8 +99,8 @@ def _imported(name: str) -> ModuleType:
     with _without_working_folder():
         try:
             return importlib.import_module(name)
-        except (Exception, SystemExit) as error:
-            if has_run_out(error) or is_own_end(error):
+        except BaseException as error:  # such as the exit of a script, or what a test's skip raises
+            if isinstance(error, KeyboardInterrupt) or has_run_out(error) or is_own_end(error):
                 raise
             raise UserError(
                 f"plugin {name} cannot be imported ({type(error).__name__}: {error}); install its package, or put its "

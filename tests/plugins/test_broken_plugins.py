@@ -208,15 +208,24 @@ def test_an_error_in_a_plugin_is_called_its_own(loaded: str, monkeypatch: pytest
 def test_a_plugin_that_ends_the_process_is_named_and_a_signal_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "my_script.py").write_text("import sys\nsys.exit(0)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(UserError, match=r"my_script.*SystemExit"):
-        load_plugins(["my_script"])
+    for name, ends, said in (
+        ("script", "sys.exit(0)", "SystemExit"),
+        ("test", "raise BaseException", "BaseE"),
+    ):
+        (tmp_path / f"my_{name}.py").write_text(f"import sys\n{ends}\n")
+        with pytest.raises(UserError, match=rf"my_{name}.*{said}"):
+            load_plugins([f"my_{name}"])
+    (tmp_path / "my_wait.py").write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        load_plugins(["my_wait"])
     module = ModuleType("my_package")
     exec("import sys\ndef exits(): sys.exit(0)\ndef goes_on(handler): handler(15, None)", module.__dict__)
+    exec("def skips(): raise BaseException", module.__dict__)
     monkeypatch.setattr("distune.plugins._loaded", ["my_package"])
     for ends, code in (
         (module.exits, 1),
+        (module.skips, 1),
         (lambda: module.goes_on(EndByException()), 143),
         (lambda: sys.exit(3), 3),
     ):

@@ -232,6 +232,18 @@ def test_an_out_path_that_is_a_file_is_refused(
     assert code == 2 and "Traceback" not in errors and "taken" in errors
 
 
+def test_in_a_deleted_working_folder_no_command_begins(
+    distune: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for command in (("check", str(tmp_path / "c.yaml")), ("cache", "list")):
+        code, _, errors = distune(*command)
+        assert code == 2 and "working folder" in errors
+
+
 @pytest.mark.slow
 def test_a_deleted_working_folder_is_one_sentence(tmp_path: Path) -> None:
     gone = tmp_path / "gone"

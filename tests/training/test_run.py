@@ -264,11 +264,14 @@ def test_a_run_that_may_not_record_its_opening_trains_nothing(
     assert not epochs
 
 
-def test_a_run_writes_nothing_into_another_one_that_began_in_its_place(
-    tiny_config: MakeConfig, tmp_path: Path
+@pytest.mark.parametrize(
+    "others", [{ENVIRONMENT: b"{}", METRICS: b"of the other run"}, {"notes": b"mine"}, {}]
+)
+def test_a_run_writes_nothing_into_another_folder_in_its_place(
+    others: dict[str, bytes], tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
-    """The folder is moved in mid-training, and the same command given again in another terminal."""
-    folder, others = tmp_path / "run", {ENVIRONMENT: b"{}", METRICS: b"of the other run"}
+    """The folder is moved in mid-training, and the same command given again in another terminal, or it is emptied."""
+    folder = tmp_path / "run"
 
     def move(epoch: EpochRecord) -> bool:
         if not (tmp_path / "moved").exists():
@@ -281,7 +284,7 @@ def test_a_run_writes_nothing_into_another_one_that_began_in_its_place(
     with pytest.raises(UserError, match="another run began"):
         run(tiny_config(student__epochs=3), folder, callback=Calls(move))
     assert {name: (folder / name).read_bytes() for name in others} == others
-    assert not (folder / RESULTS).exists()
+    assert not {RESULTS, METRICS} & {path.name for path in folder.iterdir()} - set(others)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,6 +60,7 @@ def options(
     ] = False,
 ) -> None:
     """The options before any command."""
+    Path.cwd()  # one that is gone is said here; in it a library of torch's would end the process
 
 
 app.command("init")(init.init)

@@ -61,7 +61,7 @@ def one_message() -> Iterator[None]:
     except BrokenPipeError:
         _to_nowhere(sys.stdout)
         raise SystemExit(FAILED) from None
-    except (Exception, KeyboardInterrupt, SystemExit) as error:
+    except BaseException as error:
         if _is_interrupt(error):
             _last_line("interrupted")
             raise SystemExit(INTERRUPTED) from None

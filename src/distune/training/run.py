@@ -230,12 +230,12 @@ class _Run(Callback):
         self.callback.on_epoch_end(record)
 
     def check_folder(self) -> None:
-        """Refuses to write into the run that another command began in this folder's place, after it was moved."""
+        """Refuses to write into another folder in this one's place, such as that of a run which began after a move."""
         there = self.folder / ENVIRONMENT
-        if there.is_file() and read_file(there) != self.begun:
+        if self.folder.is_dir() and not (there.is_file() and read_file(there) == self.begun):
             raise UserError(
-                f"{self.folder}: another run began in this folder while this command trained; where its own was moved "
-                "to, `distune train --out` with that folder resumes it"
+                f"{self.folder}: another run began in this folder, or it was emptied, while this command trained; "
+                "where its own was moved to, `distune train --out` with that folder resumes it"
             )
 
     def train(self) -> tuple[Teacher | None, Fitted]:
