@@ -117,6 +117,11 @@ def test_a_fetch_that_is_interrupted_leaves_the_runs_for_later(
     assert made._train(jobs_for(made)) == TrainingEnd(interrupted=True) and not hall.asked
 
 
+def test_no_run_begins_after_an_interrupt(tmp_path: Path, hall: Hall) -> None:
+    made = real(on_cpu(tmp_path, interrupted=lambda: 1))
+    assert made._train(jobs_for(made)) == TrainingEnd(interrupted=True) and not hall.trained
+
+
 def test_runs_answer_for_themselves_and_those_of_folds_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

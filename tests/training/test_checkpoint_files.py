@@ -232,6 +232,8 @@ def test_a_checkpoint_that_was_changed_starts_its_stage_over(
     assert file.load() is None
     save_file(tensors, file.path, metadata={"values": about["values"]})
     assert file.load() is not None, "an earlier version wrote no checksum"
+    save_file(tensors, file.path)
+    assert file.load() is None, "weights alone are no checkpoint"
     file.path.write_bytes(b"no checkpoint")
     assert file.load() is None
 
