@@ -247,12 +247,14 @@ def test_what_cannot_be_used_of_a_table_is_named_by_its_row(tmp_path: Path) -> N
     with pytest.raises(UserError) as refused:
         table(
             tmp_path,
-            "number,value,state,duration\n0,inf,COMPLETE,1\n0,x,DONE,soon\n-1,0.5,COMPLETE,1\n1000000,0.5,COMPLETE,1\n",
+            "number,value,state,duration\n0,inf,COMPLETE,1\n0,x,DONE,soon\n"
+            "-1,0.5,COMPLETE,-5 days\n1000000,0.5,COMPLETE,-1\n",
         )
     said = str(refused.value)
     for part in (
         "row 2: value is 'inf'", "row 3: value is 'x'", "row 3: state is 'DONE'", "row 3: duration is 'soon'",
         "row 4: number is '-1'", "row 5: number is '1000000'", "number 0 occurs 2 times",
+        "row 4: duration is '-5 days'", "row 5: duration is '-1'",
     ):  # fmt: skip
         assert part in said
     for text, token in (
@@ -282,8 +284,9 @@ def test_durations_are_what_pandas_writes_and_none_took_no_time(tmp_path: Path) 
         table.write_text(f"number,value,state,duration\n0,0.5,COMPLETE,{cell}\n")
         assert from_csv(table).trials[0].seconds == seconds, cell
     ends = "2026-01-01 10:00:00,2026-01-01 10:00:09"
-    for cell, seconds in (("7.5", 7.5), ("", 9.0)):
-        table.write_text(f"value,duration,datetime_start,datetime_complete\n0.5,{cell},{ends}\n")
+    back = "2026-01-01 10:00:09,2026-01-01 10:00:00"
+    for cell, times, seconds in (("7.5", ends, 7.5), ("", ends, 9.0), ("", back, None)):
+        table.write_text(f"value,duration,datetime_start,datetime_complete\n0.5,{cell},{times}\n")
         assert from_csv(table).trials[0].seconds == seconds, (
             "a duration leaves out the times that it was not trained"
         )

@@ -156,10 +156,14 @@ def test_what_a_gain_is_said_of_before_and_after_it_is_confirmed() -> None:
     assert "lost" in text(improvement.section(findings(baseline=Unknown("lost")), {}))
 
 
-def test_what_could_move_the_score_of_a_search_is_said_until_it_is_confirmed() -> None:
+def test_why_it_is_not_known_what_could_move_the_score_of_a_search_is_said_but_of_confirmed_folds() -> None:
     unknown = Unknown("too few answers")
     assert "too few answers" in "".join(map(text, improvement._chance(findings(noise=unknown))))
-    assert list(improvement._chance(findings(noise=unknown, numbers=confirmed()))) == []
+    held = findings(noise=unknown, numbers=confirmed())
+    assert "too few answers" in "".join(map(text, improvement._chance(held))), (
+        "as where the answers are damaged"
+    )
+    assert list(improvement._chance(replace(held, study=replace(held.study, folds=3)))) == []
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.02, 0.06), (0.0, 0.06), (-0.02, 0.02)])

@@ -118,7 +118,7 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
     started, finished = (cell(name, _moment) for name in ("datetime_start", "datetime_complete"))
     seconds = cell("duration", _seconds) or None  # trials added afterwards took no time
     if seconds is None and started is not None and finished is not None:
-        seconds = (finished - started).total_seconds() or None
+        seconds = max(0.0, (finished - started).total_seconds()) or None  # the clock may have been set back
     number = cell("number", _number)
     return TrialRecord(
         number=index if number is None else number,
@@ -154,9 +154,13 @@ def _seconds(written: str) -> float:
     """A duration as pandas writes it (`0 days 00:12:03.5`, or `0 days` where all are whole days), or plain seconds."""
     match = DURATION.match(written)
     if match is None:
-        return _finite(written)
-    days, hours, minutes = (int(match[part] or 0) for part in ("days", "h", "m"))
-    return (days * 24 + hours) * 3600 + minutes * 60 + float(match["s"] or 0)
+        seconds = _finite(written)
+    else:
+        days, hours, minutes = (int(match[part] or 0) for part in ("days", "h", "m"))
+        seconds = (days * 24 + hours) * 3600 + minutes * 60 + float(match["s"] or 0)
+    if seconds < 0:
+        raise ValueError("no trial ends before it starts")
+    return seconds
 
 
 def _typed(column: Sequence[str]) -> list[Any]:

@@ -119,9 +119,8 @@ def _trial(trial: optuna.trial.FrozenTrial, folder: Path | None) -> TrialRecord:
     finished = trial.datetime_complete
     seconds = attributes.number(attrs.get("seconds"))
     if seconds is None and trial.datetime_start is not None and finished is not None:
-        seconds = (
-            finished - trial.datetime_start
-        ).total_seconds() or None  # trials added afterwards took no time
+        # Trials that were added afterwards took no time, and of a clock that was set back nothing is known.
+        seconds = max(0.0, (finished - trial.datetime_start).total_seconds()) or None
     return TrialRecord(
         number=trial.number,
         state=state,

@@ -130,7 +130,8 @@ def _chance(findings: Findings) -> Iterator[Block]:
     """Which trials the size of the dev split allows to distinguish."""
     noise = findings.noise
     if isinstance(noise, Unknown):
-        if verdicts.current(findings) is None:
+        # Of folds it is never known, and a confirmation answers the question better.
+        if findings.study.folds is None or verdicts.current(findings) is None:
             yield missing("How far the score of the search can move by chance: ", noise.reason)
     elif noise.compared:
         yield paragraph(distinguished(noise))
