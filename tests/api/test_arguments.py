@@ -18,6 +18,7 @@ from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.api.confirmations import Confirmation
 from distune.api.settings import public
 from distune.api.students import Run
+from distune.config import parse_config
 from distune.data.audit.findings import AuditReport
 from distune.data.table import Table
 from distune.errors import UserError
@@ -102,13 +103,18 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     "read_table known": (
         "known",
         lambda given: distune.read_table(CONFIG.data, 1, known=given),
-        [None, "x", {"kind": "abc"}, *STRANGE],
+        [None, "x", {"kind": "abc"}, {"kind": [5]}, *STRANGE],
     ),
     "load_config": ("path", lambda given: distune.load_config(given), [None, *STRANGE, *PATHS]),
     "load_config overrides": (
         "overrides",
         lambda given: distune.load_config("c.yaml", given),
         ["x", *STRANGE],
+    ),
+    "load_config twice": (
+        "overrides",
+        lambda given: parse_config({}, overrides=given),
+        [{"student": {"lr": 0.1}, "student.lr": 0.2}, {"student.lr": 0.2, "student": {"lr": 0.1}}],
     ),
     "check": ("config", lambda given: distune.check(given), [None, "x", *STRANGE]),
     "check estimate": ("estimate", lambda given: distune.check(CONFIG, estimate=given), [None, 1, "yes"]),

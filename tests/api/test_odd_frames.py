@@ -81,7 +81,7 @@ def test_an_image_that_cannot_be_read_is_named_by_its_row(config: Config, image:
 
 
 ODD = {
-    "text": [b"bytes", ["several"], {"a": 1}, PICTURE, "half \ud800"],
+    "text": [b"bytes", ["several"], {"a": 1}, PICTURE, "half \ud800", "nul \0"],
     "label": [b"x", ("x",), "\udfff"],
     "image": [
         3,

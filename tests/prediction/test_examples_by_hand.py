@@ -72,7 +72,7 @@ def test_cells_and_values_that_stand_for_nothing() -> None:
     assert all(is_nothing(value) for value in nothing) and [cell_of(value) for value in nothing] == [""] * 8
     assert not any(is_nothing(value) for value in (0, 0.0, False, "x", np.float32(0), [], "nan"))
     assert [cell_of(value) for value in (1, 1.5, "x ", True, np.int64(3))] == ["1", "1.5", "x ", "True", "3"]
-    for odd in ([1], b"x", {"a": 1}, "\ud800"):
+    for odd in ([1], b"x", {"a": 1}, "\ud800", "a\0"):
         with pytest.raises(UserError):
             cell_of(odd)
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from distune.config.experiment import Config
 from distune.config.study import StudyConfig
-from distune.errors import ConfigError
+from distune.errors import ConfigError, UserError
 from distune.utils.arguments import check_argument, check_path
 from distune.utils.files.atomic import write_text
 from distune.utils.files.yaml_files import LONGEST_ECHO, YamlFileError, load_yaml
@@ -68,7 +68,11 @@ def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) ->
 
 
 def _by_key(held: Any, overrides: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The same overrides with those of a whole section as its keys: the others keep the file's values."""
+    """The same overrides with those of a whole section as its keys: the others keep the file's values.
+
+    Raises:
+        UserError: a key is no text, or has two values.
+    """
     found: dict[str, Any] = {}
     for key, value in overrides.items():
         check_argument("overrides", key, str)
@@ -76,9 +80,15 @@ def _by_key(held: Any, overrides: Mapping[str, Any], prefix: str = "") -> dict[s
         for part in key.split("."):
             section = getattr(section, part, None) if isinstance(section, BaseModel) else None
         if isinstance(section, BaseModel) and isinstance(value, Mapping):
-            found |= _by_key(section, value, f"{prefix}{key}.")
+            more = _by_key(section, value, f"{prefix}{key}.")
         else:
-            found[prefix + key] = value
+            more = {prefix + key: value}
+        for name in more.keys() & found.keys():
+            if more[name] != found[name]:
+                raise UserError(
+                    f"overrides: {name} has two values, {found[name]!r} and {more[name]!r}; give one"
+                )
+        found |= more
     return found
 
 

@@ -132,6 +132,8 @@ def cell_of(value: Any) -> str:
     text = str(value)
     if not is_unicode(text):
         raise UserError(NOT_UNICODE)
+    if "\0" in text:
+        raise UserError("a null character")
     return text
 
 

@@ -248,7 +248,7 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
 
 
 def _group_columns(predictor: Predictor) -> tuple[str, ...]:
-    return (*predictor.columns.group, *GROUP_COLUMNS)
+    return tuple(dict.fromkeys((*predictor.columns.group, *GROUP_COLUMNS)))
 
 
 def _in_columns(

@@ -65,6 +65,8 @@ def read_table(
     check_argument("known", known, Mapping)
     for classes in known.values():
         check_argument("known", classes, list, tuple, set, frozenset)
+        for name in classes:
+            check_argument("known", name, str)
     root = config.root
     if config.reader == "demo":
         raw = read_demo(root, config, seed)
