@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from distune.errors import UserError
 from distune.training.cost import Cost
+from distune.tuning.coordinator.failures import is_of_place
 from distune.tuning.trials import folds, worker
 from distune.tuning.trials.messages import (
     FOLD,
@@ -164,6 +165,14 @@ def test_a_trial_has_its_plugins_before_its_function_is_looked_for(
         return TrialOutcome("complete", 0.5)
 
     assert "outcome" in ended(function) and loaded == [()]
+
+
+def test_a_plugin_that_a_worker_alone_lacks_is_no_failure_of_the_trial(tmp_path: Path) -> None:
+    ours, _ = Pipe()
+    task = TrialTask(3, {}, str(tmp_path / "trial"), plugins=("no_such_plugin",))
+    failure = Failure.of(worker._result("a:b", task, ours)["failed"])
+    assert is_of_place(failure) and "no_such_plugin" in failure.message
+    assert not task.path.exists()
 
 
 @pytest.mark.parametrize("error", [EOFError, BrokenPipeError, ConnectionResetError])

@@ -9,6 +9,7 @@ import ctypes
 import importlib
 import math
 import os
+import platform
 import signal
 import sys
 import traceback
@@ -20,6 +21,7 @@ from typing import Any, NoReturn
 import psutil
 from filelock import FileLock, Timeout
 
+from distune.errors import UserError
 from distune.plugins import load_plugins
 from distune.training.cost import Cost, peak_process_mb, reset_peak_memory
 from distune.tuning.coordinator.failures import failure_of, not_finite
@@ -39,6 +41,10 @@ _PR_SET_PDEATHSIG = 1
 
 class NotFiniteError(FloatingPointError):
     """A score that is no number."""
+
+
+class LacksPluginError(UserError):
+    """What the coordinator could load, and this worker cannot."""
 
 
 def main(arguments: list[str]) -> None:
@@ -90,6 +96,8 @@ def _result(name: str, task: TrialTask, pipe: Connection) -> dict[str, Any]:
     except Timeout:
         message = f"another process still works in {task.folder}"
         return {"failed": asdict(Failure("preempted", message))}
+    except LacksPluginError as error:
+        return {"failed": asdict(Failure("no_access", str(error)))}
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
@@ -100,7 +108,10 @@ def _result(name: str, task: TrialTask, pipe: Connection) -> dict[str, Any]:
 
 
 def _run(name: str, task: TrialTask, report: Report) -> TrialOutcome:
-    load_plugins(task.plugins)
+    try:
+        load_plugins(task.plugins)
+    except UserError as error:
+        raise LacksPluginError(f"worker on {platform.node()}: {error}") from error
     task.path.mkdir(parents=True, exist_ok=True)
     with FileLock(task.path / ".lock", timeout=LOCK_SECONDS):
         outcome = load_function(name)(task, report)
