@@ -265,7 +265,8 @@ class _SameFile:
         if was != self._was:
             raise UserError(
                 f"storage: {self._file} was deleted or replaced by another file while this command worked on it; put "
-                "the file back, and the same command resumes its study. The run folders of its trials are kept"
+                f"the file back, and the same command resumes its study; remove {self._file.name}-wal before another "
+                "one takes its place. The run folders of its trials are kept"
             )
         # SQLite itself notices that where it misses a page, and never where it writes one.
         if size < known:
