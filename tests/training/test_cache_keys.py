@@ -26,7 +26,10 @@ from distune.training.run import run, run_teacher
 from distune.training.teacher import teacher
 
 MakeConfig = Callable[..., Config]
-FROZEN = {f"{who}__{kind}__freeze": "all" for who in ("teacher", "student") for kind in ("vision", "text")}
+QUICK = {"teacher__epochs": 1, "student__epochs": 1}
+FROZEN = QUICK | {
+    f"{who}__{kind}__freeze": "all" for who in ("teacher", "student") for kind in ("vision", "text")
+}
 
 
 @pytest.fixture
@@ -96,9 +99,9 @@ def test_config_values_that_matter_miss_and_others_hit(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("after_a_run")
 def test_changed_image_misses(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
     config = tiny_config(**FROZEN, data__root=str(own_data))
-    misses(config, tmp_path / "first")
     path = sorted((own_data / "images").iterdir())[0]
     image = Image.open(path).convert("L")
     image.putpixel((5, 5), (image.getpixel((5, 5)) + 128) % 256)
@@ -107,9 +110,9 @@ def test_changed_image_misses(tiny_config: MakeConfig, own_data: Path, tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("after_a_run")
 def test_changed_caption_misses(tiny_config: MakeConfig, own_data: Path, tmp_path: Path) -> None:
     config = tiny_config(**FROZEN, data__root=str(own_data))
-    misses(config, tmp_path / "first")
     path = own_data / "splitted_dataset/descriptions_train.jsonl"
     first, *others = path.read_text().splitlines()
     row = json.loads(first)
@@ -124,7 +127,7 @@ def test_changed_weights_of_an_encoder_miss(tiny_config: MakeConfig, tmp_path: P
 
     shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
     texts = tmp_path / "texts"
-    config = tiny_config(teacher__text={"name": str(texts), "pretrained": True})
+    config = tiny_config(**QUICK, teacher__text={"name": str(texts), "pretrained": True})
     (texts).mkdir()
     (texts / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"]))
     found = []
@@ -141,7 +144,7 @@ def test_a_run_reads_each_image_file_once_for_its_hash(
     hashed: list[str] = []
     located = fingerprint.located
     monkeypatch.setattr(fingerprint, "located", lambda path: hashed.append(path) or located(path))
-    run(tiny_config(), tmp_path / "run", check_images=False)
+    run(tiny_config(**QUICK), tmp_path / "run", check_images=False)
     assert len(hashed) == len(set(hashed)) == len(list((demo_root / "images").iterdir()))
 
 
@@ -218,17 +221,17 @@ def test_another_version_of_a_library_misses_what_it_computes(
 def test_the_configs_limit_is_the_stores(
     tiny_config: MakeConfig, tmp_path: Path, own_cache: Path, start: Callable[..., Any]
 ) -> None:
-    start(tiny_config(data__max_tokens=8), tmp_path / "first")
+    start(tiny_config(**QUICK, data__max_tokens=8), tmp_path / "first")
     assert len(list((own_cache / "tokens").iterdir())) == 1
-    start(tiny_config(cache__max_gb=1e-9), tmp_path / "second")
+    start(tiny_config(**QUICK, cache__max_gb=1e-9), tmp_path / "second")
     assert len(list((own_cache / "tokens").iterdir())) == 1, "the first run's made room"
-    start(tiny_config(data__max_tokens=8), tmp_path / "third")
+    start(tiny_config(**QUICK, data__max_tokens=8), tmp_path / "third")
     assert len(list((own_cache / "tokens").iterdir())) == 2
 
 
 @pytest.mark.slow
 def test_targets_equal_a_live_teacher_on_every_view(tiny_config: MakeConfig, tmp_path: Path) -> None:
-    config = tiny_config(data__augment="light", data__views=3)
+    config = tiny_config(**QUICK, data__augment="light", data__views=3)
     compute = Compute(torch.device("cpu"), bf16=False)
     table = read_table(config.data, config.seed)
     store = Store()
