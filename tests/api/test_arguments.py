@@ -56,6 +56,8 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
         lambda given: distune.confirm("s", data_root=given),
         [*STRANGE, *PATHS],
     ),
+    "tune n_trials as text": ("n_trials", lambda given: distune.tune(CONFIG, given), ["1", 1.0]),
+    "tune workers": ("workers", lambda given: distune.tune(CONFIG, 1, workers=given), ["1", 2.0]),
     "tune n_trials": ("study settings", lambda given: distune.tune(CONFIG, given), [0, 10**30, "x", True]),
     "confirm workers": (
         "workers",

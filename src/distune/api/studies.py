@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from distune.api.frames import with_data
 from distune.api.settings import public, restored
 from distune.api.sources import Source, load, place_of
-from distune.config import Config, load_config
+from distune.config import Config, StudyConfig, load_config
 from distune.config.files import check_config
 from distune.errors import UserError
 from distune.utils.arguments import check_argument, check_flags, check_path, check_text
@@ -193,6 +196,7 @@ def tune(
     check_argument("fork", fork, str, type(None))
     if n_trials is not None:
         settings["n_trials"] = n_trials
+    _check_kinds(settings)
     config = with_data(config, data)
     request = TuneRequest.of(config, settings, fork=fork)
     with restored():
@@ -202,6 +206,20 @@ def tune(
     )
     refresh_report(study)
     return study
+
+
+def _check_kinds(settings: Mapping[str, Any]) -> None:
+    """Refuses what a file may hold in place of a value, such as a number in quotes; in a call it is a mistake."""
+    for name, field in StudyConfig.model_fields.items():
+        value = settings.get(name)
+        if isinstance(value, str | float) and field.annotation is not None:
+            kind: TypeAdapter[Any] = TypeAdapter(field.annotation)
+            with suppress(ValidationError):  # it breaks a rule, which is said with those of the others
+                kind.validate_python(value)
+                try:
+                    kind.validate_python(value, strict=True)
+                except ValidationError as error:
+                    raise UserError(f"{name}: {value!r}: {error.errors()[0]['msg']}") from None
 
 
 def refresh_report(study: Study) -> None:
