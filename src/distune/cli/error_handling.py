@@ -117,9 +117,8 @@ def ending_of(error: BaseException) -> tuple[int, str]:
     if isinstance(error, OSError) and is_disk_fault(error):
         named = error.filename2 or error.filename
         advice = "a disk, or the connection to it, fails; once it is sound, the same command resumes"
-        return FAILED, f"{named or 'a file'}: {error.strerror}: {advice}" + (
-            "" if named else f"; {_kept(error)}"
-        )
+        where = "" if named else f"; {_kept(error)}"
+        return FAILED, f"{named or 'a file'}: {error.strerror}: {advice}{where}"
     if is_of_the_machine(error):
         advice = "raise the limit of this process (ulimit -a), or run less beside it"
         return FAILED, f"{_first_line(error)}; {advice}"
@@ -127,7 +126,7 @@ def ending_of(error: BaseException) -> tuple[int, str]:
         if error.errno == errno.ENOENT and error.filename is None:
             return BAD_INPUT, _no_such_folder(error)
         named, reason = error.filename2 or error.filename, error.strerror or error  # of a copy the second one
-        if not named:  # a socket, a lock, a disk that fails: only where it was met says what
+        if not named:  # a socket, a lock: only where it was met says what
             return BAD_INPUT, f"{type(error).__name__}: {reason}; {_kept(error)}"
         if error.errno == errno.ELOOP and Path(named).is_symlink():
             return BAD_INPUT, f"{named}: is a link where no link is followed; remove it"

@@ -38,6 +38,10 @@ class TaskError(LostError):
     cause = UserError("no module named b")
 
 
+class SlowError(LostError):
+    """A head that did not answer a question in time."""
+
+
 class NotMadeError(LostError):
     """A worker that could not be made on its node."""
 
@@ -62,7 +66,7 @@ class Actor:
 class Cluster:
     """Stands for the library."""
 
-    exceptions = SimpleNamespace(RayError=LostError, RayTaskError=TaskError)
+    exceptions = SimpleNamespace(RayError=LostError, RayTaskError=TaskError, GetTimeoutError=SlowError)
 
     def __init__(self) -> None:
         self.actors: list[Actor] = []
@@ -71,7 +75,7 @@ class Cluster:
         self.connected: list[dict[str, Any]] = []
         self.is_initialized = lambda: bool(self.connected)
         self.has_room = True
-        self.has_nodes = self.is_the_same = self.starts = True
+        self.has_nodes = self.is_the_same = self.starts = self.is_quick = True
         self.util = SimpleNamespace(list_named_actors=self.named_actors)
         self.head = ""
 
@@ -115,6 +119,8 @@ class Cluster:
     def named_actors(self) -> list[str]:
         if not self.is_the_same:
             raise LostError("wrong cluster")
+        if not self.is_quick:
+            raise SlowError("under high load")
         return []
 
     def nodes(self) -> list[dict[str, bool]]:
@@ -357,6 +363,33 @@ def test_a_cluster_without_nodes_or_another_in_its_place_ends_the_study(
         found.wait(0.0)
 
 
+def test_a_cluster_that_is_slow_is_not_lost(cluster: Cluster, tmp_path: Path) -> None:
+    found = executor(tmp_path)
+    found.submit(task(3, tmp_path))
+    cluster.is_quick = False
+    cluster.answer(cluster.actors[0], LostError("the node is gone"))
+    (ended,) = found.wait(0.0)
+    assert ended.number == 3 and len(cluster.actors) == 2
+
+
+def test_many_lost_workers_do_not_hide_that_the_head_is_gone(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray would end the process meanwhile."""
+    seconds = [0.0]
+    monkeypatch.setattr(executors, "Head", lambda ray: Head(ray, lambda: seconds[0]))
+    workers = int(2 * GONE_SECONDS)
+    cluster.head = "127.0.0.1:1"
+    found = executor(tmp_path, workers=workers)
+    monkeypatch.setattr(time, "sleep", lambda pause: seconds.append(seconds.pop() + pause))
+    for actor in cluster.actors:
+        cluster.answers[id(actor), "submit", 2] = LostError("the node is gone")
+    for number in range(workers):
+        found.submit(task(number, tmp_path))
+    with pytest.raises(UserError, match="out of reach"):
+        found.wait(0.0)
+
+
 def test_a_lost_worker_is_replaced_when_the_head_is_within_reach_again(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,6 +418,8 @@ def test_a_head_may_be_out_of_reach_for_less_than_ray_s_own_limit(cluster: Clust
     with socket.create_server(head_address(cluster)):
         seconds[0] += LOOK_SECONDS
         head.check()
+    seconds[0] += 10 * GONE_SECONDS  # in which nobody looked
+    head.check()
     seconds[0] += GONE_SECONDS
     head.check()
     seconds[0] += 0.5

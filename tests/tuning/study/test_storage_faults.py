@@ -15,6 +15,7 @@ import optuna
 import psutil
 import pytest
 import sqlalchemy.exc
+from sqlalchemy import create_engine
 from study_helpers import coordinator, settings_of, sqlite_study, training
 
 from distune.errors import UserError
@@ -166,6 +167,15 @@ def test_a_lock_of_another_program_is_waited_out_and_said(tmp_path, study, monke
     assert time.monotonic() - began >= 0.3
     assert [line for line in caplog.messages if "study.db has not answered" in line]
     other.close()
+
+
+def test_a_driver_whose_cursors_show_no_connection_is_watched_too():
+    engine = create_engine("sqlite://")
+    slow_answers.say_slow_answers(engine, "of another driver")
+    asked = []
+    cursor = SimpleNamespace(execute=lambda *given: asked.append(given))
+    engine.dialect.do_execute(cursor, "SELECT 1", ())
+    assert asked == [("SELECT 1", ())]
 
 
 def test_a_living_coordinator_stays_alive_when_the_clock_is_set(monkeypatch):

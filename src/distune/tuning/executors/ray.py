@@ -236,6 +236,8 @@ class RayExecutor(Executor):
             if any(node["Alive"] for node in self._ray.nodes()):
                 return
             why = "no node of it is left"
+        except self._ray.exceptions.GetTimeoutError:  # its head is within reach, and slow
+            return
         except self._ray.exceptions.RayError as error:
             why = one_line(error, 100)
         raise UserError(f"ray: the cluster is lost ({why}); {RESUMED}")
@@ -248,6 +250,7 @@ class RayExecutor(Executor):
         except errors.RayError as error:
             if not self._head.answers():  # without it no other worker can start: the error is heard again
                 worker.pending = call
+                self._head.check()  # the pauses of many workers add up to more than its limit
                 time.sleep(AGAIN_SECONDS)
                 return []
             return self._lost(worker, error)

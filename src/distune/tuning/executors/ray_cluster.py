@@ -95,7 +95,8 @@ class Head:
         # A client of a proxy ("ray://...") is told no address; that connection reports its own end.
         self._address: str = getattr(ray.get_runtime_context(), "gcs_address", "")
         self._clock = clock
-        self._looked = self._answered = clock()
+        self._looked = clock()
+        self._gone: float | None = None
 
     def answers(self) -> bool:
         """Whether it can be reached now."""
@@ -116,8 +117,11 @@ class Head:
             return
         self._looked = now
         if self.answers():
-            self._answered = now
-        elif now - self._answered > GONE_SECONDS:
+            self._gone = None
+            return
+        # Since the first look that failed: nobody looks while a storage that does not answer is waited for.
+        self._gone = now if self._gone is None else self._gone
+        if now - self._gone > GONE_SECONDS:
             raise UserError(
                 f"ray: the head of the cluster, {self._address}, was out of reach for {GONE_SECONDS:g} s; {RESUMED}"
             )

@@ -102,12 +102,14 @@ def say_slow_answers(engine: Engine, shown: str) -> None:
     """
 
     def watched(name: str) -> Callable[..., Any]:
-        call = getattr(engine.dialect, name)
+        call, is_of_cursor = getattr(engine.dialect, name), name.startswith("do_execute")
 
         @wraps(call)
         def watching(*given: Any, **named: Any) -> Any:
-            first: Any = next(iter(given), None)  # a cursor, or a connection
-            with waiting_for(shown, first.connection if name.startswith("do_execute") else first):
+            first: Any = next(
+                iter(given), None
+            )  # a cursor, which need not show its connection, or a connection
+            with waiting_for(shown, getattr(first, "connection", None) if is_of_cursor else first):
                 return call(*given, **named)
 
         return watching
