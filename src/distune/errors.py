@@ -50,22 +50,8 @@ class DataError(UserError):
 
 OUT_OF = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 """What the system says where this process may have no more memory, processes, threads or open files."""
-_OF_A_DISK = tuple(
-    getattr(errno, name)
-    for name in (
-        "EIO",
-        "ESTALE",
-        "EREMOTEIO",
-        "ENOTCONN",
-        "EHOSTDOWN",
-        "ETIMEDOUT",
-        "ENXIO",
-        "ENODEV",
-        "EUCLEAN",
-        "EBADMSG",
-    )
-    if hasattr(errno, name)
-)
+_DISK_FAULTS = "EIO ESTALE EREMOTEIO ENOTCONN EHOSTDOWN ETIMEDOUT ENXIO ENODEV EUCLEAN EBADMSG"
+_OF_A_DISK = [getattr(errno, name) for name in _DISK_FAULTS.split() if hasattr(errno, name)]
 """What the system says where a disk fails, or the connection to one, or what it keeps of its files is damaged."""
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|cannot allocate memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED|bad_?alloc|"

@@ -30,7 +30,7 @@ class TrainingEnd:
         failed: the last failure by job number.
         interrupted: whether runs were left for later.
         low_disk: whether that was because the disk is nearly full.
-        bad_data: why the data cannot be used any more, which were sound when the command began, or no file be read.
+        bad_data: why no run could train any more: its data, which were sound when the command began, or their place.
     """
 
     failed: dict[int, Failure] = field(default_factory=dict)

@@ -154,7 +154,7 @@ def _read_file(path: Path, split: Split, columns: CsvColumns, config: DataConfig
             held := [each for each in csv_columns(config).labels if each in file.header]
         ):
             table.notes.append(
-                f"{name}: its labels ({listed(held)}) are not read; rows with labels belong in train"
+                f"{name}: its columns of labels ({listed(held)}) are not read; rows with labels belong in train"
             )
         places = _places(name, file.header, columns, table)
         if places is not None:

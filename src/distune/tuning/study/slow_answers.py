@@ -106,9 +106,7 @@ def say_slow_answers(engine: Engine, shown: str) -> None:
 
         @wraps(call)
         def watching(*given: Any, **named: Any) -> Any:
-            first: Any = next(
-                iter(given), None
-            )  # a cursor, which need not show its connection, or a connection
+            first: Any = next(iter(given), None)  # a connection, or a cursor, which need not show its own
             with waiting_for(shown, getattr(first, "connection", None) if is_of_cursor else first):
                 return call(*given, **named)
 
