@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sqlite3
 import threading
 import time
@@ -176,6 +177,17 @@ def test_a_driver_whose_cursors_show_no_connection_is_watched_too():
     cursor = SimpleNamespace(execute=lambda *given: asked.append(given))
     engine.dialect.do_execute(cursor, "SELECT 1", ())
     assert asked == [("SELECT 1", ())]
+
+
+def test_a_forked_process_ends_no_connection_of_its_parent(monkeypatch):
+    monkeypatch.setattr(slow_answers, "QUIET_SECONDS", 0.03)
+    monkeypatch.setattr(slow_answers, "FROZEN_SECONDS", 0.05)
+    ours, servers = socket.socketpair()
+    with ours, servers:
+        with slow_answers.Watch()("of the parent", ours):
+            monkeypatch.setattr(os, "getpid", lambda: 0)  # as if what watches were in the child
+            time.sleep(0.15)
+        assert ours.send(b"x") == 1
 
 
 def test_a_living_coordinator_stays_alive_when_the_clock_is_set(monkeypatch):

@@ -7,6 +7,7 @@ system of a server, which answers for a process that is frozen.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
@@ -32,7 +33,7 @@ class Watch:
     """Notes when the call of each thread began; a thread of its own says which ones last, and ends the frozen ones."""
 
     def __init__(self) -> None:
-        self._calls: dict[int, tuple[float, str, Any]] = {}
+        self._calls: dict[tuple[int, int], tuple[float, str, Any]] = {}
         self._ends = threading.Lock()
         self._thread = threading.Thread()
         # Never set: a wait that whoever replaces `time.sleep` leaves alone.
@@ -46,7 +47,7 @@ class Watch:
             shown: the storage's URL without secrets.
             connection: of a driver; it is ended where the server seems frozen, and the block raises the driver's error.
         """
-        caller = threading.get_ident()
+        caller = os.getpid(), threading.get_ident()  # a forked process has its parent's connections
         if caller in self._calls:  # part of a call that is watched
             yield
             return
@@ -66,7 +67,7 @@ class Watch:
             self._pause.wait(QUIET_SECONDS / 3)
             now = time.monotonic()
             with self._ends:  # so that no connection is ended that its call has left
-                calls = list(self._calls.values())
+                calls = [call for (process, _), call in list(self._calls.items()) if process == os.getpid()]
                 for began, _, connection in calls:
                     if began < now - FROZEN_SECONDS:
                         _end(connection)
