@@ -69,7 +69,7 @@ def test_the_card_names_tasks_encoders_and_licences_of_the_student() -> None:
     assert "- signs (any number of these labels): a, b" in model
     assert "- encoders: tiny-cnn, a_b/own\\*model; fusion: cross_attention" in model
     alone = said(model_card._model(config.replace(**{"student.text": "none"}), (SIDE,), "32-bit"))
-    assert "It reads image and gives" in alone and "encoders: tiny-cnn;" in alone
+    assert "It reads image and gives" in alone and "- encoders: tiny-cnn\n" in alone and "fusion" not in alone
     other = config.replace(**{"student.fusion": "simple", "teacher.fusion": "gated", "teacher.text": "none"})
     shown = said(model_card._model(other, (Task("1. a", ("- b", "# c")),), "32-bit"))
     assert "fusion: simple" in shown and "It reads image and text" in shown

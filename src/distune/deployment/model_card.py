@@ -80,8 +80,9 @@ def _model(config: Config, tasks: Sequence[Task], weights: str) -> Iterator[str]
     for task in tasks:
         kind = KINDS[task.kind]
         yield f"- {_said(task.name)}{kind}: {', '.join(_said(name) for name in task.classes)}"
-    names = ", ".join(_said(encoder.name) for encoder in _encoders(config))
-    yield f"- encoders: {names}; fusion: {config.student.fusion}"
+    encoders = _encoders(config)
+    fusion = f"; fusion: {config.student.fusion}" if len(encoders) > 1 else ""
+    yield f"- encoders: {', '.join(_said(encoder.name) for encoder in encoders)}{fusion}"
     yield f"- weights: {weights}"
     yield ""
 
