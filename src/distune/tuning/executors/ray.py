@@ -22,7 +22,7 @@ from distune.tuning.trials.messages import EpochReported, Event, TrialFinished, 
 from distune.utils.text import one_line
 from distune.utils.threads import usable_cores
 
-START_SECONDS = 300.0
+ROOM_SECONDS = 300.0
 """How long no worker may have room in the cluster; one that scales itself up needs minutes."""
 OTHERS_SECONDS = 15.0
 """How long the other workers are waited for at the start; later ones join when they are there."""
@@ -113,7 +113,7 @@ class RayExecutor(Executor):
         workers: int = 1,
         gpus_per_trial: float = 0.0,
         threads: int | None = None,
-        patience: float = START_SECONDS,
+        patience: float = ROOM_SECONDS,
         interrupted: Callable[[], int] = lambda: 0,
     ):
         if not 0 <= gpus_per_trial <= 1:
@@ -226,7 +226,7 @@ class RayExecutor(Executor):
             has = {key: value for key, value in self._ray.cluster_resources().items() if ":" not in key}
             raise UserError(
                 f"ray: no room for a worker of {self._threads} CPUs and {self._gpus:g} GPUs within "
-                f"{self._patience:g} s; the cluster has {has}"
+                f"{self._patience:g} s; the cluster has {has}; give it more, or ask for less, and run tune again"
             )
 
     def _check_cluster(self) -> None:
