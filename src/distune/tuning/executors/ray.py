@@ -87,7 +87,7 @@ class RayExecutor(Executor):
     """Actors on an existing Ray cluster, or on a private one on this machine.
 
     A worker that dies, with its node or alone, ends its trial as preempted and is replaced once the cluster has room.
-    A cluster that is lost as a whole, or has no room for any worker for too long, ends the study, which can be resumed.
+    A cluster that is lost as a whole, or has no room for any worker for too long, ends the command; it resumes.
     Run folders and data must lie on a file system that all nodes see under the same path.
 
     Args:
@@ -226,7 +226,7 @@ class RayExecutor(Executor):
             has = {key: value for key, value in self._ray.cluster_resources().items() if ":" not in key}
             raise UserError(
                 f"ray: no room for a worker of {self._threads} CPUs and {self._gpus:g} GPUs within "
-                f"{self._patience:g} s; the cluster has {has}; give it more, or ask for less, and run tune again"
+                f"{self._patience:g} s; the cluster has {has}; give it more, or ask for less, and run the command again"
             )
 
     def _check_cluster(self) -> None:

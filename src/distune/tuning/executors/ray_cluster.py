@@ -23,7 +23,7 @@ LOOK_SECONDS = 3.0
 """Between two looks."""
 GONE_SECONDS = 40.0
 """How long a head may be out of reach, as where it starts again. Ray's own limit is 60, and an end takes seconds."""
-RESUMED = "once it runs again, or at once where it is a private one, the same command resumes the study"
+RESUMED = "once it runs again, or at once where it is a private one, the same command resumes"
 _HOST_AND_PORT = re.compile(r"[^/]+:[^/]+$")
 
 
