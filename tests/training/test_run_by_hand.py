@@ -27,7 +27,7 @@ from distune.store import Store, key_of
 from distune.training import run as run_module
 from distune.training.callbacks import Callback, EpochRecord
 from distune.training.devices import Compute
-from distune.training.files.run_folder import environment, openings, read_metrics, read_results
+from distune.training.files.run_folder import ENVIRONMENT, environment, openings, read_metrics, read_results
 from distune.training.inputs.inputs import InputSteps, files_hash
 from distune.training.keys import model_seed, student_key
 from distune.training.loop import Fitted, fit
@@ -103,6 +103,8 @@ def make(tiny_config: MakeConfig, tmp_path: Path) -> Callable[..., Any]:
         job.table = read_table(config.data, config.seed, check_images=False)
         job.fingerprint = "data"
         job.folder.mkdir(parents=True)
+        job.begun = b"{}"
+        (job.folder / ENVIRONMENT).write_bytes(job.begun)
         return job
 
     return made

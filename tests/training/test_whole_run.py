@@ -27,7 +27,7 @@ from distune.training.cost import Cost
 from distune.training.devices import Compute
 from distune.training.files.checkpoint import CheckpointFile
 from distune.training.files.results import RunResult
-from distune.training.files.run_folder import openings, read_results
+from distune.training.files.run_folder import ENVIRONMENT, openings, read_results
 from distune.training.inputs.inputs import InputSteps
 from distune.training.keys import model_seed, student_key, teacher_key, versions_behind
 from distune.training.loop import Fitted, Plan, fit
@@ -273,6 +273,8 @@ def partly_labelled(config: Config, tmp_path: Path) -> run_module._Run:
     job.table = run_module.Table(
         table.root, table.ids, table.images, table.texts, labels, table.groups, tuple(splits), table.tasks
     )
+    job.begun = b"{}"
+    (tmp_path / ENVIRONMENT).write_bytes(job.begun)
     return job
 
 
