@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from distune.utils.text import counted
 
@@ -76,7 +77,7 @@ def is_disk_full(error: BaseException) -> bool:
     return is_said or bool(_DISK_FULL.search(str(error)))
 
 
-def is_disk_fault(error: BaseException) -> bool:
+def is_disk_fault(error: BaseException) -> TypeGuard[OSError]:
     """Whether a disk, or the connection to one, fails: another attempt may find the same file sound."""
     return isinstance(error, OSError) and error.errno in _OF_A_DISK
 

@@ -291,7 +291,7 @@ def test_what_ends_before_the_split_is_opened_leaves_it_shut(
 def test_other_data_than_those_of_the_study_are_never_evaluated(tmp_path: Path) -> None:
     def lacking(jobs: Sequence[Job]) -> TrainingEnd:
         finish(jobs, but=[3])
-        return TrainingEnd(bad_data=Failure("data", "the data set has changed"))
+        return TrainingEnd(stopped_by=Failure("data", "the data set has changed"))
 
     made = of(tmp_path, trained=lacking)
     with pytest.raises(UserError, match=r"has changed\nNothing was evaluated"):

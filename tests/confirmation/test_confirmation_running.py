@@ -64,7 +64,7 @@ class Script:
 def test_data_that_are_others_by_now_end_the_training_and_no_run_fails_for_them(what: str, said: str) -> None:
     script = Script(job1=[what])
     trained = train_all(jobs(4), SimulatedExecutor(script, workers=1))
-    assert trained.bad_data is not None and said in trained.bad_data.message
+    assert trained.stopped_by is not None and said in trained.stopped_by.message
     assert not trained.failed and script.played == [(0, 0), (1, 1)]
 
 

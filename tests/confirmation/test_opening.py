@@ -20,7 +20,7 @@ def test_a_plan_opens_the_split_once_and_another_one_only_again(tmp_path: Path) 
     first = Opening(tmp_path, "plan a", "data")
     assert not first.is_open and first.open() == 1
     assert first.is_open and first.open() == 1, "it is the same opening, resumed"
-    with pytest.raises(UserError, match="the same contenders and seeds"):
+    with pytest.raises(UserError, match=r"by plan a; .*the same contenders and seeds"):
         Opening(tmp_path, "plan b", "data").check()
     other = Opening(tmp_path, "plan b", "data", again=True)
     assert not other.is_open and other.open() == 2

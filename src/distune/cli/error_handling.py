@@ -114,7 +114,7 @@ def ending_of(error: BaseException) -> tuple[int, str]:
             "batch, or use a smaller encoder"
         )
         return FAILED, f"out of memory: {_first_line(error)}; {advice}"
-    if isinstance(error, OSError) and is_disk_fault(error):
+    if is_disk_fault(error):
         named = error.filename2 or error.filename
         advice = "a disk, or the connection to it, fails; once it is sound, the same command resumes"
         where = "" if named else f"; {_kept(error)}"

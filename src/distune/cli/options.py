@@ -134,15 +134,16 @@ def listed(option: str, text: str | None) -> tuple[str, ...]:
     """The parts of an option that takes several, separated by commas; none where it is not given.
 
     Raises:
-        UserError: it is given and names nothing, or nothing in one of its places.
+        UserError: it is given and names nothing in one of its places.
     """
     if text is None:
         return ()
     parts = tuple(part.strip() for part in text.split(","))
-    if not any(parts):
-        raise UserError(f"{option}: {text!r} names nothing; leave the option out, or name one at least")
     if not all(parts):
-        raise UserError(f"{option}: {text!r} names nothing beside one of its commas; leave that comma out")
+        raise UserError(
+            f"{option}: {text!r} names nothing in one of its places; put one comma between two names, or leave the "
+            "option out"
+        )
     return parts
 
 

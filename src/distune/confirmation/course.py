@@ -131,9 +131,9 @@ class Confirmation:
             return self._result("interrupted")
         if trained.low_disk:
             return self._result("low_disk")
-        if trained.bad_data is not None:
+        if trained.stopped_by is not None:
             raise UserError(
-                f"{trained.bad_data.message}\n"
+                f"{trained.stopped_by.message}\n"
                 "Nothing was evaluated; once that is put right, the same command resumes it"
             )
         done = [job for job in jobs if job.is_done]

@@ -30,11 +30,12 @@ class TrainingEnd:
         failed: the last failure by job number.
         interrupted: whether runs were left for later.
         low_disk: whether that was because the disk is nearly full.
-        bad_data: why no run could train any more: its data, which were sound when the command began, or their place.
+        stopped_by: what every other run would meet as well: data that have changed, no access to a folder, a disk that
+            fails.
     """
 
     failed: dict[int, Failure] = field(default_factory=dict)
-    bad_data: Failure | None = None
+    stopped_by: Failure | None = None
     interrupted: bool = False
     low_disk: bool = False
 
@@ -58,7 +59,7 @@ def train_all(
     """
     training = _Training(jobs, executor, show)
     said = executor.now()
-    while training.active or (training.waiting and not interrupted() and training.end.bad_data is None):
+    while training.active or (training.waiting and not interrupted() and training.end.stopped_by is None):
         if interrupted() > 1:
             break
         if not training.active and (training.end.low_disk or not has_room()):
@@ -90,7 +91,7 @@ class _Training:
 
     def may_begin(self) -> bool:
         """Whether a run waits, a worker is free, and nothing was met that would end this run as well."""
-        is_sound = self.end.bad_data is None and not self.end.low_disk
+        is_sound = self.end.stopped_by is None and not self.end.low_disk
         return bool(self.waiting) and is_sound and self._executor.free() > 0
 
     def begin_next(self) -> None:
@@ -116,7 +117,7 @@ class _Training:
         if failure.kind == "disk_full":
             self.end.low_disk = True
         elif is_of_place(failure):
-            self.end.bad_data = failure
+            self.end.stopped_by = failure
         elif self._is_tried_again(job, failure):
             self.waiting.append(job)
         else:

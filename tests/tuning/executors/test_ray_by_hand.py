@@ -194,7 +194,7 @@ def test_how_many_cores_a_private_cluster_gets(cluster: Cluster, monkeypatch: py
 @pytest.mark.parametrize(
     "address", ["127.0.0.1:1", "[::1]:1", "a..b:6379", "127.0.0.1:port", "127.0.0.1:99999"]
 )
-def test_an_address_where_nobody_answers_is_not_given_to_ray(
+def test_an_address_where_nothing_listens_is_not_given_to_ray(
     cluster: Cluster, tmp_path: Path, address: str
 ) -> None:
     with pytest.raises(UserError, match="no cluster"):
@@ -418,7 +418,7 @@ def test_a_head_may_be_out_of_reach_for_less_than_ray_s_own_limit(cluster: Clust
     with socket.create_server(head_address(cluster)):
         seconds[0] += LOOK_SECONDS
         head.check()
-    seconds[0] += 10 * GONE_SECONDS  # in which nobody looked
+    seconds[0] += 10 * GONE_SECONDS  # without a look
     head.check()
     seconds[0] += GONE_SECONDS
     head.check()

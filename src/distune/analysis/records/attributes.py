@@ -58,6 +58,17 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
+def seconds_between(started: datetime | None, finished: datetime | None) -> float | None:
+    """How long a trial took by its moments.
+
+    None where one is not known, where it took no time, as one that was added afterwards, or where the clock was set
+    back meanwhile.
+    """
+    if started is None or finished is None:
+        return None
+    return max(0.0, (finished - started).total_seconds()) or None
+
+
 def plain(value: Any) -> str | int | float | bool:
     """A parameter's value as it is; what is no number, text or truth value, such as None or a list, as its text."""
     is_kept = isinstance(value, str | bool) or is_number(value)

@@ -116,9 +116,7 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
     recorded = cell("state", lambda written: STATES[written.rpartition(".")[2].upper()])
     state: State = recorded or ("complete" if value is not None else "failed")
     started, finished = (cell(name, _moment) for name in ("datetime_start", "datetime_complete"))
-    seconds = cell("duration", _seconds) or None  # trials added afterwards took no time
-    if seconds is None and started is not None and finished is not None:
-        seconds = max(0.0, (finished - started).total_seconds()) or None  # the clock may have been set back
+    seconds = cell("duration", _seconds) or attributes.seconds_between(started, finished)
     number = cell("number", _number)
     return TrialRecord(
         number=index if number is None else number,

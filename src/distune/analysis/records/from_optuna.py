@@ -118,9 +118,8 @@ def _trial(trial: optuna.trial.FrozenTrial, folder: Path | None) -> TrialRecord:
     value = attributes.number(trial.value) if state == "complete" else None
     finished = trial.datetime_complete
     seconds = attributes.number(attrs.get("seconds"))
-    if seconds is None and trial.datetime_start is not None and finished is not None:
-        # Trials that were added afterwards took no time, and of a clock that was set back nothing is known.
-        seconds = max(0.0, (finished - trial.datetime_start).total_seconds()) or None
+    if seconds is None:
+        seconds = attributes.seconds_between(trial.datetime_start, finished)
     return TrialRecord(
         number=trial.number,
         state=state,

@@ -92,7 +92,7 @@ class Head:
     """
 
     def __init__(self, ray: Any, clock: Callable[[], float] = time.monotonic):
-        # A client of a proxy ("ray://...") is told no address; that connection reports its own end.
+        # A client of a proxy ("ray://...") has no address of the head; that connection reports its own end.
         self._address: str = getattr(ray.get_runtime_context(), "gcs_address", "")
         self._clock = clock
         self._looked = clock()
@@ -119,7 +119,7 @@ class Head:
         if self.answers():
             self._gone = None
             return
-        # Since the first look that failed: nobody looks while a storage that does not answer is waited for.
+        # Since the first look that failed: while a storage that does not answer is waited for, none is taken.
         self._gone = now if self._gone is None else self._gone
         if now - self._gone > GONE_SECONDS:
             raise UserError(
@@ -134,7 +134,7 @@ def reach(address: str) -> None:
         address: "HOST:PORT".
 
     Raises:
-        OSError: nobody answers there.
+        OSError: nothing listens there.
         ValueError, OverflowError: the host or the port is none.
     """
     host, _, port = address.rpartition(":")
