@@ -113,6 +113,15 @@ def test_sessions_that_ran_at_the_same_time_count_once() -> None:
     assert isinstance(found.wall, Wall) and found.wall.seconds == 4 * 3600
 
 
+def test_a_clock_that_was_set_back_tells_no_duration() -> None:
+    before = START - timedelta(hours=1)
+    trial = timed(0, "complete", 60, started=START, finished=before)
+    sound = Session(START - timedelta(days=1), START, 1, (), None)
+    for sessions in (None, (sound, Session(START, before, 1, (), None))):
+        wall = cost(study_of(trial, sessions=sessions)).wall
+        assert isinstance(wall, Unknown) and "set back" in wall.reason
+
+
 def test_wall_time_without_sessions_and_without_times() -> None:
     trials = [
         timed(0, "complete", 5, started=START, finished=START + timedelta(minutes=5)),

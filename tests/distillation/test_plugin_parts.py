@@ -89,7 +89,7 @@ def test_where_the_machine_runs_out_no_plugin_is_at_fault(
     config = tiny_config(**{key: "own"})
     errors: list[Exception] = [MemoryError(), ValueError("it says")]
     (problem,) = plugin_problems(config)
-    assert problem == f"{key.replace('__', '.')}: own, tried on a batch: ValueError: it says"
+    assert problem == f"{key.replace('__', '.')}: own, made and tried on a batch: ValueError: it says"
     with pytest.raises(MemoryError):
         plugin_problems(config)
 

@@ -52,7 +52,14 @@ from distune.prediction.labelled import (
 from distune.prediction.load import is_run
 from distune.prediction.novelty import Seen, check_novelty, seen_before
 from distune.prediction.predictor import Predictor
-from distune.prediction.table_columns import Columns, columns_of, frame_position, is_missing, positions
+from distune.prediction.table_columns import (
+    Columns,
+    columns_of,
+    first_of,
+    frame_position,
+    is_missing,
+    positions,
+)
 from distune.training.files.run_folder import write_results
 from distune.training.scoring.temperature_scaling import calibrated
 from tests.stand_ins import refusing_as
@@ -160,6 +167,12 @@ def test_the_columns_that_are_looked_for() -> None:
             positions("x", odd, columns_of(own, ("image", "text")))
     with pytest.raises(DataError, match="two columns 'image'"):
         positions("x", ["image", "t", "image"], columns_of(own, ("image", "text")))
+
+
+def test_a_column_that_is_passed_over_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    assert first_of("x", "image", ("i", "image"), ["image", "t"]) == "image" and not caplog.messages
+    assert first_of("x", "image", ("i", "image"), ["image", "i"]) == "i"
+    assert caplog.messages == ["x: column 'i' is read for the image, not 'image'"]
 
 
 def test_a_column_of_frames_is_missed_only_where_images_are_read(caplog: pytest.LogCaptureFixture) -> None:
@@ -528,9 +541,12 @@ def test_a_picture_in_memory_is_compared_with_the_pixels_of_files(ending: str, t
     seen = Seen(frozenset(), frozenset(), PixelRules(), (str(file), str(tmp_path / "gone.png")))
     pictures = [Image.open(elsewhere), Image.open(file), np.asarray(Image.open(file)), np.zeros(3), None]
     pictures.append([[1, 2], [3]])  # refused where it is read
+    for pixels in (other, np.asarray(Image.open(file))):  # saved again in another format
+        Image.fromarray(pixels).save(again := tmp_path / f"again-{len(pictures)}.tiff")
+        pictures.append(str(again))
     examples = [Example(str(row), picture, "x") for row, picture in enumerate(pictures)]
     examples.append(Example("odd", pictures[1], None, "its text: odd"))
-    assert seen_before(examples, seen, reads_images=True) == [1, 2]
+    assert seen_before(examples, seen, reads_images=True) == [1, 2, 7]
 
 
 def test_a_grey_picture_is_the_same_in_one_channel_and_in_three_and_no_other_shape(tmp_path: Path) -> None:

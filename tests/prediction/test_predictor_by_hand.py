@@ -193,19 +193,19 @@ def test_labels_in_columns_of_0_and_1_are_those_of_training() -> None:
     config = DataConfig(reader="csv", image_column="i", label_columns=("signs",), tasks={"signs": settings})
     columns = dict(zip(settings.columns or (), map(list, zip(*rows, strict=True)), strict=True))
     tasks = {"signs": settings.columns or ()}
-    labels, groups = in_columns(tasks, ("patient",), config, list(columns), columns.__getitem__)
+    labels, groups = in_columns(tasks, None, config, list(columns), columns.__getitem__)
     assert labels == {"signs": ["a|x;y", "none", "no label", PartLabels(("a",), ("none",))]}
     assert groups is None
     task = Task("signs", settings.columns or (), "multi_label")
     data = Labelled("n", [Example(str(n), None, "x") for n in range(4)], labels, "abcd")
     expected = [[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, MISSING, 0]]
     assert label_columns_of(data, (task,)).tolist() == expected
-    assert in_columns(tasks, (), config, ["a"], columns.__getitem__) == ({}, None)
+    assert in_columns(tasks, None, config, ["a"], columns.__getitem__) == ({}, None)
     grade = Task("grade", ("1.0", "2"))
     data = Labelled("n", data.examples, {"grade": ["1", "2.0", "1.00", "2"]}, "abcd")
     assert label_columns_of(data, (grade,)).tolist() == [[0], [1], [0], [1]]
     plain = DataConfig(reader="csv", image_column="i", label_columns=("kind",))
-    cells, _ = in_columns({"kind": ("x",)}, (), plain, ["kind"], lambda name: [" x ", "x"])
+    cells, _ = in_columns({"kind": ("x",)}, None, plain, ["kind"], lambda name: [" x ", "x"])
     assert cells == {"kind": ["x", "x"]}
 
 
@@ -424,6 +424,7 @@ def test_a_column_that_is_read_is_there_once(tmp_path: Path, table: str, token: 
         ("text,kind,ward", ["one,short,a", "two,short,"], ["a", "table.csv:3"], "1 of 2"),
         ("text,kind,ward", ["one,short,", "two,short,"], ["table.csv:2", "table.csv:3"], "2 of 2"),
         ("text,kind,other", ["one,short,a", "two,short,a"], ["table.csv:2", "table.csv:3"], "ward"),
+        ("text,kind,group,ward", ["one,short,b,a", "two,short,c,a"], ["a", "a"], "group"),
     ],
 )
 def test_the_patients_are_those_of_the_column_that_training_read(

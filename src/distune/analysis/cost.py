@@ -101,6 +101,9 @@ class StudyCost:
     cache: Mapping[str, float]
 
 
+CLOCK_SET_BACK = Unknown("The clock was set back while the study ran, so how long it took is not known.")
+
+
 def cost(study: StudyRecord) -> StudyCost:
     """Adds up the times of what ran in a study; the trials that a fork copied ran in another one."""
     study = replace(study, trials=tuple(trial for trial in study.trials if trial.copied_from is None))
@@ -184,10 +187,10 @@ def _wall(study: StudyRecord) -> Wall | Unknown:
         return Unknown("The trials do not record when they started and finished.")
     first, last = min(starts), max(ends)
     rule = "from the start of the first trial to the end of the last, pauses included"
-    return Wall((last - first).total_seconds(), rule, first, last, None)
+    return CLOCK_SET_BACK if last < first else Wall((last - first).total_seconds(), rule, first, last, None)
 
 
-def _wall_of_sessions(study: StudyRecord) -> Wall | None:
+def _wall_of_sessions(study: StudyRecord) -> Wall | Unknown | None:
     """Time in which a session ran; one that was killed ends with the last trial that finished in it."""
     sessions = [session for session in study.sessions or () if session.started is not None]
     if not sessions:
@@ -201,6 +204,8 @@ def _wall_of_sessions(study: StudyRecord) -> Wall | None:
             killed += 1
             end = _last_end(study, start, following.started if following else None)
         first, last = _naive(start), _naive(end)
+        if last < first:
+            return CLOCK_SET_BACK
         total += max(last - max(first, reached), timedelta())
         reached = max(reached, last)
         moments += [first, last]

@@ -38,7 +38,7 @@ def plugin_problems(config: Config) -> list[str]:
                     if isinstance(error, UserError)
                     else f"{type(error).__name__}: {one_line(error)}"
                 )
-                found.append(f"{key}: {name}, tried on a batch: {why}")
+                found.append(f"{key}: {name}, made and tried on a batch: {why}")
     return found
 
 

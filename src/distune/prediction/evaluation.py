@@ -38,8 +38,8 @@ def evaluate(
 
     Returns:
         What `evaluation_of` gives, and `new`: True where the content of the examples was compared with the data set
-        that the student was trained on, files byte by byte and pictures in memory pixel by pixel; None where that set
-        is not there any more, as beside a bundle.
+        that the student was trained on, by the bytes of files and by pixels; None where that set is not there any more,
+        as beside a bundle.
 
     Raises:
         DataError: some examples are in that data set, labels are not known to the student or do not define a score, or

@@ -47,7 +47,7 @@ def cell_of_labels(named: Iterable[str], unknown: Iterable[str], classes: Sequen
 
 def in_columns(
     tasks: Mapping[str, Sequence[str]],
-    groups: Iterable[str],
+    group: str | None,
     config: DataConfig,
     header: Sequence[str],
     column: Callable[[str], list[str]],
@@ -56,18 +56,17 @@ def in_columns(
 
     Args:
         tasks: the classes of each task of the student.
-        groups: columns that may name the patient or case; the first that is there does.
+        group: the column that names the patient or case; None where none does.
         config: how the run read its data.
         header: names of the columns.
         column: the cells under a name.
     """
     found = {task: _cells_of(task, classes, config, header, column) for task, classes in tasks.items()}
     labels = {task: cells for task, cells in found.items() if cells is not None}
-    name = next((name for name in groups if name in header), None)
-    if name is None:
+    if group is None:
         return labels, None
     missing = config.missing_values
-    return labels, ["" if is_missing(cell, missing) else normal_form(cell) for cell in column(name)]
+    return labels, ["" if is_missing(cell, missing) else normal_form(cell) for cell in column(group)]
 
 
 def _cells_of(

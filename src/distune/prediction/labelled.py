@@ -33,6 +33,7 @@ from distune.prediction.examples import (
 )
 from distune.prediction.label_cells import LabelCell, as_in_training, cell_of_labels, in_columns
 from distune.prediction.predictor import Predictor
+from distune.prediction.table_columns import first_of
 from distune.training.files.run_folder import was_trained_on
 from distune.utils.arguments import check_argument, check_path
 from distune.utils.files.paths import in_full
@@ -110,6 +111,7 @@ def labelled(
     if is_frame(data):
         held, cases = _in_columns(
             predictor,
+            "the data frame",
             columns_in(data),
             lambda name: _cells(
                 f"column {name!r}", _in_cells(predictor, name, column_of(data, name)), examples
@@ -226,7 +228,7 @@ def labelled_file(predictor: Predictor, path: Path, root: Path | None = None) ->
             raise DataError(path, [f"column {name!r} {LOST_LISTS}"])
         return [row[header.index(name)] for row in rows]
 
-    labels, groups = _in_columns(predictor, header, column)
+    labels, groups = _in_columns(predictor, path.name, header, column)
     if missing := [task for task in predictor.classes if task not in labels]:
         tasks = _data_of(predictor).tasks
         labels_of = [name for task in missing if task in tasks for name in tasks[task].columns or ()]
@@ -252,9 +254,10 @@ def _group_columns(predictor: Predictor) -> tuple[str, ...]:
 
 
 def _in_columns(
-    predictor: Predictor, header: Sequence[str], column: Callable[[str], list[str]]
+    predictor: Predictor, source: str, header: Sequence[str], column: Callable[[str], list[str]]
 ) -> tuple[dict[str, list[LabelCell]], list[str] | None]:
-    return in_columns(predictor.classes, _group_columns(predictor), _data_of(predictor), header, column)
+    group = first_of(source, "patient or case", _group_columns(predictor), header)
+    return in_columns(predictor.classes, group, _data_of(predictor), header, column)
 
 
 def labelled_table(table: Table, name: str) -> Labelled:

@@ -14,7 +14,8 @@ import numpy as np
 from distune.config import load_config
 from distune.data import read_table
 from distune.data.fingerprint import DIGEST_BYTES, image_fingerprint, image_fingerprints
-from distune.data.pixels.images import DECODING, from_array, read_pixels
+from distune.data.pixels.image_size import size_of
+from distune.data.pixels.images import DECODING, from_array, located, read_pixels
 from distune.data.pixels.intensity import PixelRules
 from distune.errors import DataError, UserError, is_of_the_machine
 from distune.prediction.example_pixels import array_of, is_picture
@@ -26,6 +27,7 @@ from distune.utils.threads import threaded
 LEAST_WORDS = 5
 """Words from which an equal text tells that an example is the same, for a student that reads no image."""
 SHOWN = 3
+Size = tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Seen:
         images: digests of its image files.
         texts: its texts.
         rules: how its image files become pixels, which the digests hold too.
-        files: its image files, which are decoded where a picture in memory is to be compared with them.
+        files: its image files, of which those that have the size of an example are decoded to be compared with it.
         is_as_it_was: it is the data set of the training; another one may lie in its place now.
     """
 
@@ -68,7 +70,7 @@ def seen_by(predictor: Predictor) -> Seen | None:
 def seen_before(examples: Sequence[Example], seen: Seen, *, reads_images: bool) -> list[int]:
     """Positions of the examples whose image was seen, or for a student that reads none whose text was.
 
-    Files are compared byte by byte, and pictures in memory with the pixels of the files.
+    Files are compared byte by byte, and pictures of one size by their pixels: a file may have been saved again.
     """
     if not reads_images:
         return [
@@ -76,12 +78,31 @@ def seen_before(examples: Sequence[Example], seen: Seen, *, reads_images: bool) 
             for row, example in enumerate(examples)
             if len((example.text or "").split()) >= LEAST_WORDS and example.text in seen.texts
         ]
+    images = [None if example.problem else example.image for example in examples]
+    sizes, of_files = list(threaded(_size, images)), list(threaded(_size, seen.files))
+    shared = {*sizes} & {*of_files} - {None}
 
-    known = seen.images
-    if any(_is_in_memory(example) for example in examples):
-        decoded = threaded(partial(_pixels_of, seen.rules), seen.files, step=DECODING)
-        known |= {content for content in decoded if content is not None}
-    return [row for row, content in enumerate(contents_of(examples, seen.rules)) if content in known]
+    def pixels(images: Sequence[Any], sizes: Sequence[Size]) -> list[str | None]:
+        alike = [image if size in shared else None for image, size in zip(images, sizes, strict=True)]
+        return list(threaded(partial(_pixels_of, seen.rules), alike, step=DECODING))
+
+    known = {*pixels(seen.files, of_files)} - {None}
+    contents = zip(contents_of(examples, seen.rules), pixels(images, sizes), strict=True)
+    return [row for row, (content, shown) in enumerate(contents) if content in seen.images or shown in known]
+
+
+def _size(image: Any) -> Size:
+    """Both sides of an image, whichever way its camera was held; None where they are not known."""
+    if isinstance(image, str | Path):
+        try:
+            found = size_of(located(image)[0])
+        except UserError:  # named with its reason where the example is read
+            return None
+    elif is_picture(image):
+        found = image.size
+    else:
+        found = image.shape[:2] if isinstance(image, np.ndarray) else None
+    return tuple(sorted(found)) if found else None
 
 
 def contents_of(examples: Sequence[Example], rules: PixelRules) -> list[str | None]:

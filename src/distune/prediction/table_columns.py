@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,21 @@ def is_missing(cell: str, words: Collection[str]) -> bool:
     return not cell or any(cell == word.strip().casefold() for word in words)
 
 
+def first_of(source: str, what: str, choices: Iterable[str], header: Sequence[str]) -> str | None:
+    """The first of several names that a table has; None where it has none. What is passed over is said.
+
+    Args:
+        source: the table.
+        what: its column stands for.
+        choices: names, the preferred ones first.
+        header: names of the columns.
+    """
+    there = [name for name in dict.fromkeys(choices) if name in header]
+    if len(there) > 1:
+        _log.warning("%s: column %r is read for the %s, not %s", source, there[0], what, listed(there[1:]))
+    return there[0] if there else None
+
+
 def positions(source: str, header: Sequence[str], columns: Columns) -> tuple[int | None, int | None]:
     """Where the image and the text are; None for what is not read.
 
@@ -56,11 +71,11 @@ def positions(source: str, header: Sequence[str], columns: Columns) -> tuple[int
     found: list[int | None] = []
     problems = []
     for what, choices in (("image", columns.image), ("text", columns.text)):
-        there = [choice for choice in choices if choice in header]
-        found.append(header.index(there[0]) if there else None)
-        if there and header.count(there[0]) > 1:
-            problems.append(f"there are two columns {there[0]!r}; rename or drop one")
-        if choices and not there:
+        name = first_of(source, what, choices, header)
+        found.append(None if name is None else header.index(name))
+        if name is not None and header.count(name) > 1:
+            problems.append(f"there are two columns {name!r}; rename or drop one")
+        if choices and name is None:
             looked, hint = listed(list(dict.fromkeys(choices))), nearest_hint(choices[0], header)
             problems.append(
                 f"no column for the {what}: looked for {looked}; columns found: {listed(header)}{hint}"
