@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import optuna
@@ -28,7 +29,6 @@ from distune.tuning.study.open_study import open_study, write_settings
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
 from distune.tuning.trials.messages import TrialTask
-from distune.tuning.trials.worker import load_function
 
 KINDS_OF_TRIALS = {
     "trial_function": "joint",
@@ -133,7 +133,7 @@ def _script(function: str) -> Script:
             return True
 
         task.path.mkdir(parents=True, exist_ok=True)
-        load_function(function)(task, report)
+        resolve_name(function)(task, report)
         yield from found
 
     return script

@@ -6,7 +6,6 @@ Started as `python -m distune.tuning.trials.worker PIPE PARENT FUNCTION`; ends w
 from __future__ import annotations
 
 import ctypes
-import importlib
 import math
 import os
 import platform
@@ -15,6 +14,7 @@ import sys
 import traceback
 from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
+from pkgutil import resolve_name
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -77,13 +77,6 @@ def serve(pipe: Connection, name: str) -> NoReturn:
         send(pipe, {**_result(name, task, pipe), "memory_mb": _memory_mb()})
 
 
-def load_function(name: str) -> TrialFunction:
-    """The trial function behind `package.module:function`."""
-    module, _, function = name.partition(":")
-    found: TrialFunction = getattr(importlib.import_module(module), function)
-    return found
-
-
 def _end(number: int, _: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
 
@@ -114,7 +107,8 @@ def _run(name: str, task: TrialTask, report: Report) -> TrialOutcome:
         raise LacksPluginError(f"worker on {platform.node()}: {error}") from error
     task.path.mkdir(parents=True, exist_ok=True)
     with FileLock(task.path / ".lock", timeout=LOCK_SECONDS):
-        outcome = load_function(name)(task, report)
+        function: TrialFunction = resolve_name(name)
+        outcome = function(task, report)
     if outcome.state == "complete" and not (outcome.score is not None and math.isfinite(outcome.score)):
         raise NotFiniteError(f"the trial's score is {outcome.score}")
     return outcome
