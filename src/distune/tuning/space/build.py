@@ -5,7 +5,8 @@ Checked is that keys exist and can have the values, and that conditions can hold
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -109,8 +110,9 @@ def _check_parameters(parameters: Mapping[str, SearchParameter], base: Config) -
     if not problems:
         for name in parameters:
             problems += [*_bad_values(name, space, base), *_bad_conditions(name, space, base)]
-    keys = [space.key(name) for name in parameters]
-    problems += [f"search_space: more than one parameter is written to {k}" for k in sorted(_twice(keys))]
+    written = Counter(space.key(name) for name in parameters)
+    twice = sorted(key for key, count in written.items() if count > 1)
+    problems += [f"search_space: more than one parameter is written to {key}" for key in twice]
     if problems:
         raise ConfigError("search space", problems)
 
@@ -175,11 +177,6 @@ def _values_of(key: str, base: Config) -> TypeAdapter[Any]:
     for constraint in found.metadata:
         annotation = Annotated[annotation, constraint]
     return TypeAdapter(annotation)
-
-
-def _twice(keys: Iterable[str]) -> set[str]:
-    seen: set[str] = set()
-    return {key for key in keys if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
 
 
 def _check_only(only: Sequence[str], parameters: Mapping[str, SearchParameter]) -> None:
