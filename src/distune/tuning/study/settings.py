@@ -79,7 +79,9 @@ class StudySettings:
     @property
     def metric(self) -> str:
         """What a trial's score is."""
-        name = METRIC if self.folds is None else metric_over(self.folds)
+        name = METRIC
+        if self.folds is not None:
+            name = f"mean over {self.folds} folds of the mean over tasks of the macro F1"
         return name + own_scores(self.base.data.tasks)
 
     def as_attributes(self) -> dict[str, Any]:
@@ -140,11 +142,6 @@ def own_scores(tasks: Mapping[str, TaskConfig]) -> str:
         if task.score != "macro_f1" or task.weight != 1
     ]
     return f" ({', '.join(named)})" if named else ""
-
-
-def metric_over(folds: int) -> str:
-    """What the score of a trial with folds is."""
-    return f"mean over {folds} folds of the mean over tasks of the macro F1"
 
 
 def differing(attributes: Mapping[str, Any], settings: StudySettings) -> list[str]:
