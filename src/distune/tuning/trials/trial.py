@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from distune.config import Config, laid_over, parse_config
 from distune.training.callbacks import Callback, EpochRecord, StopTraining
@@ -128,6 +127,10 @@ def config_of_task(task: TrialTask) -> Config:
 
 def outcome_of(result: RunResult) -> TrialOutcome:
     """The result of a training run, as the coordinator gets it."""
+    of_teacher = {
+        TEACHER_SCORE: teacher_score(result.results),
+        REGRESSION_SCORE: regression_score(result.results),
+    }
     return TrialOutcome(
         state="stopped" if result.stopped else "complete",
         score=result.score,
@@ -137,11 +140,6 @@ def outcome_of(result: RunResult) -> TrialOutcome:
             "cache_hits": sum(result.cache["hits"].values()),
             "cache_misses": sum(result.cache["misses"].values()),
             "cache_seconds_saved": result.cache["seconds_saved"],
-            **{name: score for name, score in _of_teacher(result.results).items() if score is not None},
+            **{name: score for name, score in of_teacher.items() if score is not None},
         },
     )
-
-
-def _of_teacher(results: Mapping[str, Any]) -> dict[str, float | None]:
-    """What the teacher and logistic regression on its features score on dev."""
-    return {TEACHER_SCORE: teacher_score(results), REGRESSION_SCORE: regression_score(results)}
