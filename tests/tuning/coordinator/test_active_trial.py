@@ -11,7 +11,6 @@ import pytest
 from distune.training.cost import Cost
 from distune.tuning.coordinator.active_trial import TAKEN_OVER, ActiveTrial
 from distune.tuning.coordinator.epoch_reports import EpochReports
-from distune.tuning.coordinator.retry_policy import Attempts
 from distune.tuning.trials.messages import EpochReported, TrialOutcome
 
 
@@ -33,20 +32,20 @@ def test_attempts_without_a_new_epoch_are_counted_in_a_row():
     one = active()
     for stalled in (1, 2):
         one.end_attempt(0.0, Cost())
-        assert one.attempts.stalled == stalled
+        assert one.stalled == stalled
     one.progressed(EpochReported(3, "student", 1, 0.5))
-    assert one.attempts.stalled == 0
+    assert one.stalled == 0
     one.end_attempt(0.0, Cost())
     one.progressed(EpochReported(3, "student", 1, 0.5))
-    assert one.attempts.stalled == 1, "an epoch that is only reported again is no progress"
+    assert one.stalled == 1, "an epoch that is only reported again is no progress"
     one.progressed(EpochReported(3, "teacher", 1, 0.5))
-    assert one.attempts.stalled == 0, "the same epoch of another stage is"
+    assert one.stalled == 0, "the same epoch of another stage is"
 
 
 @pytest.mark.parametrize(("known", "attempt"), [({}, 0), ({"attempts": 2}, 2)])
 def test_an_interrupted_trial_keeps_its_attempts_and_overrides(known, attempt):
     one = active(overrides={"training.accumulation": 4}, smaller=True, **known)
-    assert one.attempt == attempt and one.attempts.smaller
+    assert one.attempt == attempt and one.is_smaller
     assert one.overrides == {"distillation.alpha": 0.7, "training.accumulation": 4}
     drawn = {"training.accumulation": 2}
     again = ActiveTrial.of(one.trial, {}, drawn, Path("t"), {})
@@ -63,7 +62,7 @@ def test_a_retry_with_smaller_parts_is_another_run():
     assert (one.scores, one.teacher_scores, values["teacher_scores"]) == ({}, {}, {})
     one.end_attempt(0.0, Cost())
     one.progressed(EpochReported(3, "student", 1, 0.5))
-    assert one.attempts == Attempts(0, smaller=True), "its first epoch is progress; it is made smaller once"
+    assert (one.stalled, one.is_smaller) == (0, True), "its first epoch is progress; it is made smaller once"
 
 
 def test_a_trial_that_is_taken_up_again_has_what_it_had():
@@ -77,7 +76,7 @@ def test_a_trial_that_is_taken_up_again_has_what_it_had():
         2,
         10.0,
     )
-    assert one.cost == Cost({"teacher": 4.0}, 5.0, 6.0, "cpu") and not one.attempts.smaller
+    assert one.cost == Cost({"teacher": 4.0}, 5.0, 6.0, "cpu") and not one.is_smaller
     assert one.spending() == {
         "seconds": 10.0, "stage_seconds": {"teacher": 4.0}, "peak_memory_mb": 5.0, "peak_device_mb": 6.0,
         "device": "cpu",
@@ -118,10 +117,10 @@ def test_the_clock_of_an_attempt_counts_once():
     one.began = 100.0
     one.end_attempt(130.0, Cost())
     one.end_attempt(190.0, Cost())
-    assert one.seconds == 30.0 and one.attempts.stalled == 2
-    one.attempts = Attempts(3, smaller=True)
+    assert one.seconds == 30.0 and one.stalled == 2
+    one.stalled, one.is_smaller = 3, True
     one.end_attempt(0.0, Cost())
-    assert one.attempts == Attempts(4, smaller=True)
+    assert (one.stalled, one.is_smaller) == (4, True)
     one.stop_reason = TAKEN_OVER
     assert one.is_taken_over
 

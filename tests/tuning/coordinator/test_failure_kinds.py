@@ -16,7 +16,7 @@ from distune.tuning.coordinator.failures import (
     is_of_place,
     not_finite,
 )
-from distune.tuning.coordinator.retry_policy import STALLED_LIMIT, Attempts, next_step
+from distune.tuning.coordinator.retry_policy import STALLED_LIMIT, next_step
 from distune.tuning.trials.messages import Failure
 
 
@@ -106,22 +106,22 @@ def test_a_score_that_is_no_number_is_a_failure(score):
 
 
 @pytest.mark.parametrize(
-    ("kind", "attempts", "on_oom", "step"),
+    ("kind", "stalled", "is_smaller", "on_oom", "step"),
     [
-        ("crash", Attempts(), "retry", "fail"),
-        ("not_finite", Attempts(), "retry", "fail"),
-        ("data", Attempts(), "retry", "fail"),
-        ("config", Attempts(), "retry", "fail"),
-        ("preempted", Attempts(), "fail", "retry"),
-        ("preempted", Attempts(stalled=STALLED_LIMIT - 1), "fail", "retry"),
-        ("preempted", Attempts(stalled=STALLED_LIMIT), "fail", "fail"),
-        ("out_of_memory", Attempts(), "fail", "fail"),
-        ("out_of_memory", Attempts(), "retry", "retry_smaller"),
-        ("out_of_memory", Attempts(smaller=True), "retry", "fail"),
+        ("crash", 0, False, "retry", "fail"),
+        ("not_finite", 0, False, "retry", "fail"),
+        ("data", 0, False, "retry", "fail"),
+        ("config", 0, False, "retry", "fail"),
+        ("preempted", 0, False, "fail", "retry"),
+        ("preempted", STALLED_LIMIT - 1, False, "fail", "retry"),
+        ("preempted", STALLED_LIMIT, False, "fail", "fail"),
+        ("out_of_memory", 0, False, "fail", "fail"),
+        ("out_of_memory", 0, False, "retry", "retry_smaller"),
+        ("out_of_memory", 0, True, "retry", "fail"),
     ],
 )
-def test_what_follows_a_failure(kind, attempts, on_oom, step):
-    assert next_step(Failure(kind, "why"), attempts, on_oom) == step
+def test_what_follows_a_failure(kind, stalled, is_smaller, on_oom, step):
+    assert next_step(Failure(kind, "why"), on_oom, stalled=stalled, is_smaller=is_smaller) == step
 
 
 def crashes(*messages):

@@ -11,7 +11,6 @@ from optuna.trial import Trial
 
 from distune.training.cost import Cost
 from distune.tuning.coordinator.ledger import timestamp
-from distune.tuning.coordinator.retry_policy import Attempts
 from distune.tuning.search.teacher_pruner import TEACHER_SCORES, teacher_scores
 from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.trials.messages import EpochReported, TrialOutcome, TrialTask
@@ -38,7 +37,8 @@ class ActiveTrial:
         attempt: how often the trial was given to a worker.
         config: the complete config as plain values.
         dataset: fingerprint that its data set must have; None where its config reads others of it.
-        attempts: what the retry policy knows of them.
+        stalled: attempts in a row that ended without a new epoch.
+        is_smaller: it already runs with smaller micro-batches.
         stop_reason: why a report was answered with False; empty while the trial may continue.
         seconds: of all attempts, from a worker's beginning to its end by the executor's clock.
         cost: of all attempts, as far as workers reported or executors measured it.
@@ -54,7 +54,8 @@ class ActiveTrial:
     attempt: int = 0
     config: Mapping[str, Any] = field(default_factory=dict)
     dataset: str | None = None
-    attempts: Attempts = field(default_factory=Attempts)
+    stalled: int = 0
+    is_smaller: bool = False
     stop_reason: str = ""
     seconds: float = 0.0
     cost: Cost = field(default_factory=Cost)
@@ -79,7 +80,7 @@ class ActiveTrial:
             path,
             dict(scores),
             attempt=known.get("attempts", 0),
-            attempts=Attempts(smaller=known.get(SMALLER, False)),
+            is_smaller=known.get(SMALLER, False),
             seconds=known.get("seconds", 0.0),
             cost=Cost(known.get("stage_seconds", {}), *(known.get(name) for name in SEEN)),
             teacher_scores=teacher_scores(known),
@@ -119,7 +120,7 @@ class ActiveTrial:
         """Notes that an epoch was done; only one that was never done before counts as progress."""
         if (event.stage, event.epoch) not in self._seen:
             self._seen.add((event.stage, event.epoch))
-            self.attempts = Attempts(0, self.attempts.smaller)
+            self.stalled = 0
 
     def with_teacher_score(self, event: EpochReported) -> dict[str, Any]:
         """User attributes of a trial whose teacher finished an epoch."""
@@ -131,7 +132,7 @@ class ActiveTrial:
         self.seconds += now - self.began if self.began is not None else 0.0
         self.began = None
         self.cost += cost
-        self.attempts = Attempts(self.attempts.stalled + 1, self.attempts.smaller)
+        self.stalled += 1
 
     def shrink_micro_batches(self) -> dict[str, Any]:
         """Splits each batch into twice as many micro-batches: another run, without the scores of this one.
@@ -140,7 +141,7 @@ class ActiveTrial:
             User attributes of the trial.
         """
         self.overrides[MICRO_BATCHES_KEY] = 2 * int(self.config["training"]["accumulation"])
-        self.attempts = Attempts(0, smaller=True)
+        self.stalled, self.is_smaller = 0, True
         # The batch is the same, its rounding is not: scores of both would be one curve of two runs.
         for known in (self.scores, self.teacher_scores, self._seen):
             known.clear()

@@ -319,7 +319,7 @@ class Coordinator:
             lacked = {LACKED_DATA: True} if failure.kind == "data" else {}
             self._ledger.requeue(active.trial, {**active.spending(), **lacked})
             return
-        step = next_step(failure, active.attempts, self._limits.on_oom)
+        step = next_step(failure, self._limits.on_oom, stalled=active.stalled, is_smaller=active.is_smaller)
         if step == "fail":
             self._fail(active, failure)
             return

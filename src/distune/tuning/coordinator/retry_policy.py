@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from distune.tuning.trials.messages import Failure
@@ -12,27 +11,20 @@ STALLED_LIMIT = 20
 RetryStep = Literal["fail", "retry", "retry_smaller"]
 
 
-@dataclass(frozen=True)
-class Attempts:
-    """What was tried so far on one trial.
+def next_step(failure: Failure, on_oom: str, *, stalled: int, is_smaller: bool) -> RetryStep:
+    """Decides what follows a failure.
 
     Args:
+        failure: what ended the last attempt.
+        on_oom: "fail", or "retry" with half the batch in memory.
         stalled: attempts in a row that ended without a new epoch.
-        smaller: the trial already runs with smaller micro-batches.
-    """
-
-    stalled: int = 0
-    smaller: bool = False
-
-
-def next_step(failure: Failure, attempts: Attempts, on_oom: str) -> RetryStep:
-    """Decides what follows a failure.
+        is_smaller: the trial already runs with smaller micro-batches.
 
     Returns:
         "fail", "retry" (as it was) or "retry_smaller" (with micro-batches of half the size).
     """
     if failure.kind == "preempted":
-        return "retry" if attempts.stalled < STALLED_LIMIT else "fail"
-    if failure.kind == "out_of_memory" and on_oom == "retry" and not attempts.smaller:
+        return "retry" if stalled < STALLED_LIMIT else "fail"
+    if failure.kind == "out_of_memory" and on_oom == "retry" and not is_smaller:
         return "retry_smaller"
     return "fail"
