@@ -150,8 +150,9 @@ class SimulatedExecutor(Executor):
             peak = running.spent.peak_memory_mb
             self._schedule(self.now(), TrialFinished(number, died(-9, peak_memory_mb=peak)))
         except Exception as error:
-            failure = failure_of(error, f"{type(error).__name__}: {error}")
-            self._schedule(self.now(), TrialFinished(number, replace(failure, cost=running.spent)))
+            said = f"{type(error).__name__}: {error}"
+            failure = replace(failure_of(error), output=said, cost=running.spent)
+            self._schedule(self.now(), TrialFinished(number, failure))
         else:
             self._schedule(self.now() + work.seconds, self._work(running, work))
 

@@ -42,9 +42,8 @@ from distune.tuning.trials.messages import Failure
     ],
 )
 def test_an_exception_has_a_kind(error, kind):
-    failure = failure_of(error, "printed")
-    assert (failure.kind, failure.output) == (kind, "printed")
-    assert failure.message
+    failure = failure_of(error)
+    assert failure.kind == kind and failure.message
 
 
 @pytest.mark.parametrize(
@@ -84,8 +83,6 @@ def test_a_dead_worker_was_preempted_or_crashed(code, kind):
 
 
 def test_only_the_tail_of_the_output_is_kept():
-    assert failure_of(ValueError(), "a" * 10_000 + "end").output.endswith("end")
-    assert len(failure_of(ValueError(), "a" * 10_000).output) == 4000
     last = died(1, "a" * 10_000 + "end", peak_memory_mb=7.0)
     assert last.output == ("a" * 4000 + "end")[-4000:] and last.cost == Cost(peak_memory_mb=7.0)
 

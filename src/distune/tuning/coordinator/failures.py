@@ -21,15 +21,10 @@ LACKED_DATA = "lacked_data"
 """User attribute of a trial that failed for its data once, which stopped the study."""
 
 
-def failure_of(error: BaseException, output: str = "") -> Failure:
-    """Names the kind of an exception that a trial raised, and takes over the cost that it carries.
-
-    Args:
-        error: what the trial function raised.
-        output: what the worker printed; its last 4,000 characters are kept.
-    """
+def failure_of(error: BaseException) -> Failure:
+    """Names the kind of an exception that a trial raised, and takes over the cost that it carries."""
     message = (str(error).strip() or type(error).__name__)[:2000]
-    return Failure(_kind(error), message, output[-TAIL:], cost_until(error))
+    return Failure(_kind(error), message, cost=cost_until(error))
 
 
 def _kind(error: BaseException) -> str:
