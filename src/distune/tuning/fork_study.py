@@ -24,7 +24,6 @@ from distune.tuning.space.space import contains
 from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.study.open_study import (
     FORKED_FROM,
-    check_study_name,
     is_draft,
     is_made_by_tune,
     load,
@@ -56,7 +55,6 @@ def fork(old: Study, storage: BaseStorage, name: str, settings: StudySettings) -
     Raises:
         UserError: another study has that name.
     """
-    check_study_name(name)
     there = load(storage, name)
     if there is not None and not is_draft(there):
         check_is_fork(there, old)
