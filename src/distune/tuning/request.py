@@ -83,7 +83,7 @@ class TuneRequest:
         """The device of each worker.
 
         Raises:
-            UserError: there is no such executor, or a device is not there.
+            UserError: a device is not there.
         """
         asked = self.asked
         return devices_for(

@@ -43,8 +43,6 @@ def test_the_workers_of_an_executor_have_a_device_each(monkeypatch: pytest.Monke
     assert devices_for("ray", ("auto",), 2, gpus_per_trial=0.5) == ("cuda:0", "cuda:0")
     with pytest.raises(UserError, match="at most 16"):
         devices_for("local", ("cpu",), 17)
-    with pytest.raises(UserError, match="slurm"):
-        devices_for("slurm", ("cpu",), 1)
 
 
 def test_who_gets_what_is_said_in_a_line() -> None:

@@ -58,18 +58,17 @@ def devices_for(
     """The device of each worker of an executor; nothing is started.
 
     Args:
-        executor: one of `EXECUTORS`.
+        executor: one of `EXECUTORS`, which `check_executor` has seen.
         asked: names of devices; auto stands for every GPU of this machine.
         workers: trials at once.
         gpus_per_trial: GPUs that Ray sets aside for a trial.
         ray_address: of the Ray cluster; "local" is a private one on this machine.
 
     Raises:
-        UserError: there is no such executor, too many workers are asked for, or a device is not there.
+        UserError: too many workers are asked for, or a device is not there.
     """
     from distune.training.devices import worker_devices
 
-    check_executor(executor)
     most = max(WORKERS_PER_CORE * usable_cores(), len(asked))
     if "local" in (executor, ray_address) and workers > most:
         raise UserError(
