@@ -150,7 +150,7 @@ def comparisons(
             "family": pair.family,
             **_measured(each),
             **asdict(verdicts[pair.name]),
-            "seeds": _seeds_of(answers[pair.first], answers[pair.second]),
+            "seeds": {"first": len(answers[pair.first].seeds), "second": len(answers[pair.second].seeds)},
             **_can_show(each, answers[pair.first], answers[pair.second], relevant_gain, sizes[pair.family]),
             "mcnemar": _single_pairs(answers[pair.first], answers[pair.second], split),
         }
@@ -187,10 +187,6 @@ def _can_show(
         **needs(found.errors, relevant_gain, level, seeds=seeds, cases=found.groups),
         "excludes_relevant_gain": found.high < relevant_gain,
     }
-
-
-def _seeds_of(first: ContenderAnswers, second: ContenderAnswers) -> dict[str, int]:
-    return {"first": len(first.seeds), "second": len(second.seeds)}
 
 
 def _single_pairs(first: ContenderAnswers, second: ContenderAnswers, split: str) -> dict[str, Any]:
