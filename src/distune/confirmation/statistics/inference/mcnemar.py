@@ -39,10 +39,6 @@ def mcnemar(truth: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[
 
     Source: McNemar, "Note on the Sampling Error of the Difference Between Correlated Proportions", 1947.
     """
-    if not truth.shape == first.shape == second.shape:
-        raise ValueError(
-            f"truth {truth.shape}, predictions {first.shape} and {second.shape}: need equal shapes"
-        )
     is_right, is_also_right = first == truth, second == truth
     only_first, only_second = int((is_right & ~is_also_right).sum()), int((~is_right & is_also_right).sum())
     if not only_first + only_second:
