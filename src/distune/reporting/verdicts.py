@@ -147,6 +147,11 @@ def look(numbers: Numbers) -> str:
     )
 
 
+def trained(numbers: Numbers) -> list[tuple[str, Numbers]]:
+    """The contenders that are models, by name: all but the baselines."""
+    return [(name, about) for name, about in numbers["contenders"].items() if about["kind"] != "baseline"]
+
+
 def tried(numbers: Numbers) -> list[str]:
     """The trials of the search that were trained again, without the base config."""
     return [name for name, about in numbers["contenders"].items() if about["kind"] == "trial"]

@@ -32,7 +32,7 @@ def contenders(numbers: Numbers, folds: int | None) -> Section:
             formats.score(about["search_score"]),
             *(formats.over_seeds(_score(about, split)) for split in _columns(numbers)),
         )
-        for name, about in _trained(numbers)
+        for name, about in verdicts.trained(numbers)
     ]
     searched = "Dev score in the study" if folds is None else f"Mean over {folds} folds in the study"
     titles = [f"Score on {split}" for split in _columns(numbers)]
@@ -79,7 +79,7 @@ def apart(numbers: Numbers) -> Section | None:
             str(held["examples"]),
             formats.over_seeds(held["score"]) if held["score"] else "not defined",
         )
-        for name, about in _trained(numbers)
+        for name, about in verdicts.trained(numbers)
         if about["splits"][split] is not None
         for kind, held in (about["splits"][split].get("apart") or {}).items()
     ]
@@ -131,7 +131,3 @@ def _score(about: Numbers, split: str) -> Mapping[str, Any] | None:
 def _columns(numbers: Numbers) -> list[str]:
     """Dev, and the split that decides where that is another: test, or the folds of a study without one."""
     return list(dict.fromkeys(("dev", str(numbers["split"]))))
-
-
-def _trained(numbers: Numbers) -> list[tuple[str, Numbers]]:
-    return [(name, about) for name, about in numbers["contenders"].items() if about["kind"] != "baseline"]

@@ -144,9 +144,10 @@ def _training(findings: Findings) -> Section:
         items.append(line(_kept_epoch(study)))
     numbers = verdicts.current(findings)
     if numbers is not None:
+        models = formats.listing([verdicts.named(numbers, name) for name, _ in verdicts.trained(numbers)])
         items.append(
             line(
-                f"Confirmation: {_confirmed(numbers)}, each trained with {verdicts.seeds(numbers)} that the search "
+                f"Confirmation: {models}, each trained with {verdicts.seeds(numbers)} that the search "
                 f"did not use and evaluated on {numbers['split']}. A student without a teacher has the same "
                 "hyperparameters and as many steps, and learns from labels alone."
             )
@@ -155,17 +156,6 @@ def _training(findings: Findings) -> Section:
     if study.teacher_epochs is None or study.student_epochs is None:
         blocks.append(missing("The epochs of teacher and student are not recorded."))
     return Section("Training setup per trial", tuple(blocks))
-
-
-def _confirmed(numbers: verdicts.Numbers) -> str:
-    """The models that the confirmation trained."""
-    return formats.listing(
-        [
-            verdicts.named(numbers, name)
-            for name, about in numbers["contenders"].items()
-            if about["kind"] != "baseline"
-        ]
-    )
 
 
 def _kept_epoch(study: StudyRecord) -> str:
