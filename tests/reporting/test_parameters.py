@@ -43,8 +43,8 @@ def test_what_a_smaller_and_a_larger_value_mean(name: str, smaller: str, larger:
 
 
 def test_equal_headings_stand_together_and_once() -> None:
-    names, titles = ("a", "b", "c", "d", "e"), ("Z", "Y", "Z", "X", "Y")
-    assert parameters.grouped(names, titles) == [
+    titles = {"a": "Z", "b": "Y", "c": "Z", "d": "X", "e": "Y"}
+    assert parameters.grouped(titles, titles.__getitem__) == [
         ("Z", "a"), ("", "c"), ("Y", "b"), ("", "e"), ("X", "d"),
     ]  # fmt: skip
-    assert parameters.grouped((), ()) == []
+    assert parameters.grouped((), str) == []

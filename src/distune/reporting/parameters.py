@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -151,14 +151,14 @@ def owner(name: str) -> str:
     return f"{role.capitalize()} {PARTS.get(found, 'architecture')}"
 
 
-def grouped(names: Sequence[str], titles: Sequence[str]) -> list[tuple[str, str]]:
+def grouped(names: Iterable[str], title_of: Callable[[str], str]) -> list[tuple[str, str]]:
     """Pairs of (title, name) with equal titles together, in order of first appearance.
 
     The title stands on the first row of its group only; the others have an empty one.
     """
-    order = list(dict.fromkeys(titles))
-    pairs = sorted(zip(titles, names, strict=True), key=lambda pair: order.index(pair[0]))
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(title_of(name), []).append(name)
     return [
-        (title if index == 0 or pairs[index - 1][0] != title else "", name)
-        for index, (title, name) in enumerate(pairs)
+        ("" if place else title, name) for title, group in groups.items() for place, name in enumerate(group)
     ]

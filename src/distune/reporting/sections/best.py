@@ -37,7 +37,7 @@ def section(findings: Findings) -> Section:
             parameters.value(name, changed[name].base),
             _changed(name, findings, changed[name]),
         )
-        for title, name in grouped(list(changed), [owner(name) for name in changed])
+        for title, name in grouped(changed, owner)
     ]
     blocks: list[Block] = [
         paragraph(_whose(findings, trial)),
@@ -66,7 +66,7 @@ def _values(changed: Mapping[str, Change], whose: str) -> TableBlock:
     """The values alone, where nothing changed or what they were before is not known."""
     rows: list[tuple[Cell, ...]] = [
         (Strong(title) if title else "", named(name), Strong(parameters.value(name, changed[name].best)))
-        for title, name in grouped(list(changed), [owner(name) for name in changed])
+        for title, name in grouped(changed, owner)
     ]
     return TableBlock(("Category", "Parameter", whose), tuple(rows), numeric=frozenset({2}))
 

@@ -71,7 +71,7 @@ def _space(findings: Findings) -> Section:
     teachers = study.teacher_record.space if study.teacher_record is not None else {}
     space = {**teachers, **study.space}
     rows: list[tuple[Cell, ...]] = []
-    for title, name in grouped(list(space), [kind(name) for name in space]):
+    for title, name in grouped(space, kind):
         parameter = space[name]
         bounds = parameters.bounds(parameter)
         if study.is_table:  # which scale was searched, it does not say
