@@ -309,10 +309,10 @@ def test_the_ticks_of_a_range() -> None:
         _, axes = style.one(2.0)
         space._scale(axes, Parameter("layers", "int", 1, 30))
         assert len(axes.get_xticks()) < 15
-        style.log_scale(axes, "y", {1.0: "one", 100.0: "many"})
-        assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
-        assert [tick.get_text() for tick in axes.get_yticklabels()] == ["one", "many"]
-        assert list(axes.get_yticks()) == [1.0, 100.0] and len(axes.get_yticks(minor=True)) == 0
+        space._scale(axes, RATE)
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1e-4", "1e-3", "0.01"]
+        assert list(axes.get_xticks()) == [1e-4, 1e-3, 1e-2] and len(axes.get_xticks(minor=True)) == 0
 
 
 def test_figures_look_alike_whatever_a_user_s_own_settings() -> None:

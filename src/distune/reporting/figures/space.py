@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.ticker import NullLocator
 
 from distune.analysis.findings import Findings
 from distune.analysis.parameters.space import Parameter
@@ -21,7 +22,6 @@ from distune.reporting.figures.style import (
     ORANGE,
     canvas,
     finish,
-    log_scale,
     score_axis,
 )
 from distune.utils.text import counted
@@ -111,7 +111,10 @@ def _scale(axes: Axes, parameter: Parameter) -> None:
             range(len(parameter.choices)), [formats.plain(choice, 14) for choice in parameter.choices]
         )
     elif parameter.log:
-        log_scale(axes, "x", _log_ticks(parameter))
+        ticks = _log_ticks(parameter)
+        axes.set_xscale("log")
+        axes.set_xticks(list(ticks), list(ticks.values()))
+        axes.xaxis.set_minor_locator(NullLocator())
     elif parameter.levels is not None and len(parameter.levels) <= 6:
         axes.set_xticks(parameter.levels)
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 from xml.etree import ElementTree
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import NullLocator
 
 from distune.analysis.findings import Findings
 from distune.reporting.document import Figure
@@ -101,14 +99,6 @@ def one(height: float) -> tuple[Canvas, Axes]:
     """A figure with one plot."""
     figure = canvas(height)
     return figure, figure.subplots()
-
-
-def log_scale(axes: Axes, direction: Literal["x", "y"], ticks: Mapping[float, str]) -> None:
-    """A logarithmic axis with the given ticks and no others."""
-    axes.set(**{f"{direction}scale": "log"})
-    axis = axes.xaxis if direction == "x" else axes.yaxis
-    axis.set_ticks(list(ticks), list(ticks.values()))
-    axis.set_minor_locator(NullLocator())
 
 
 def score_axis(findings: Findings) -> str:

@@ -111,10 +111,10 @@ def _from_dev_to_test(numbers: verdicts.Numbers) -> str:
     """How much lower all models score where nothing was picked; empty where one does not."""
     if numbers["optimistic"]:
         return ""
+    trained = [about["splits"] for _, about in verdicts.trained(numbers)]
     lost = [
         splits["dev"]["score"]["mean"] - splits[numbers["split"]]["score"]["mean"]
-        for _, about in verdicts.trained(numbers)
-        for splits in (about["splits"],)
+        for splits in trained
         if splits.get("dev") is not None and splits.get(numbers["split"]) is not None
     ]
     if not lost or min(lost) <= 0:
