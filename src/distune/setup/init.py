@@ -67,7 +67,6 @@ def prepare(
     out: Path,
     wishes: Wishes,
     *,
-    name: str | None = None,
     seed: int = 42,
     encoding: str | None = None,
 ) -> Prepared:
@@ -77,7 +76,6 @@ def prepare(
         metadata: the table.
         out: folder for the new files.
         wishes: columns that the user names.
-        name: of the data set; None takes that of the table or its folder.
         seed: decides between equally good splits.
         encoding: of CSV; None finds it out. The new tables are UTF-8.
 
@@ -105,7 +103,7 @@ def prepare(
         )
         encoders = fitting(len(table), tokens)
         first = FirstConfig(
-            name=name or _name(metadata),
+            name=_name(metadata),
             source=metadata,
             tables=_relative(out),
             layout=replace(layout, root=_relative(layout.root)),
