@@ -488,8 +488,8 @@ def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: py
     }
     cases = [{line.rsplit(",", 1)[1] for line in lines[1:]} for lines in held.values()]
     assert sum(map(len, cases)) == 20
-    again = prepare(Path("cases.csv"), Path("again"), Wishes(), seed=3, name="own")
-    assert load_config(again.config).name == "own"
+    again = prepare(Path("cases.csv"), Path("again"), Wishes(), seed=3)
+    assert load_config(again.config).name == "cases"
     assert (tmp_path / "again/metadata_dev.csv").read_text() == (
         tmp_path / "new/metadata_dev.csv"
     ).read_text()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from distune.config import EncoderConfig
 from distune.setup.columns import Layout
+from distune.setup.data_section import columns_section
 from distune.setup.encoders import Encoders
 from distune.utils.text import one_line
 
@@ -44,15 +45,8 @@ class FirstConfig:
 def config_text(first: FirstConfig) -> str:
     """The YAML, in the order of the schema."""
     layout, encoders = first.layout, first.encoders
-    data: dict[str, object] = {
-        "reader": "csv",
-        "root": str(layout.root),
-        "tables": str(first.tables),
-        "image_column": layout.image,
-        "text_column": layout.text,
-        "group_column": layout.group,
-        "label_columns": list(layout.labels),
-        "frame_column": layout.frame,
+    data = {
+        **columns_section(first.tables, layout),
         "image_size": encoders.image_size,
         "max_tokens": first.max_tokens if layout.text else None,
         **(first.extra or {}),

@@ -8,12 +8,32 @@ from distune.config import DataConfig
 from distune.data import Table, read_table
 from distune.data.readers.spellings import case_twins
 from distune.errors import DataError
+from distune.setup.columns import Layout
 from distune.setup.source_table import SourceTable
 from distune.utils.text import counted
 
 MOST_BAD = 0.2
 """Share of examples that may be left out; more of them are a fault to be corrected first."""
 _SPECIAL = ("tasks", "missing", "follow_links", "label_map")
+
+
+def columns_section(tables: Path, layout: Layout) -> dict[str, object]:
+    """What a config says of the columns of a table, None where there is no such column.
+
+    Args:
+        tables: folder with the tables of the splits.
+        layout: what the columns are.
+    """
+    return {
+        "reader": "csv",
+        "root": str(layout.root),
+        "tables": str(tables),
+        "image_column": layout.image,
+        "text_column": layout.text,
+        "group_column": layout.group,
+        "label_columns": list(layout.labels),
+        "frame_column": layout.frame,
+    }
 
 
 def data_section(tables: Path, source: SourceTable) -> dict[str, object]:
@@ -24,16 +44,7 @@ def data_section(tables: Path, source: SourceTable) -> dict[str, object]:
         source: the whole table.
     """
     layout = source.layout
-    section: dict[str, object] = {
-        "reader": "csv",
-        "root": str(layout.root),
-        "tables": str(tables),
-        "image_column": layout.image,
-        "text_column": layout.text,
-        "group_column": layout.group,
-        "label_columns": list(layout.labels),
-        "frame_column": layout.frame,
-    }
+    section = columns_section(tables, layout)
     if layout.follow_links:
         section["follow_links"] = True
     if layout.separators:
