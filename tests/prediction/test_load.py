@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -15,7 +14,7 @@ import pytest
 from distune.analysis.records.study_record import StudyRecord
 from distune.config import Config, as_dict
 from distune.errors import UserError
-from distune.prediction.load import _folder_of, _recommended, is_run, load, run_behind, run_of_study
+from distune.prediction.load import _recommended, is_run, load, run_behind, run_of_study
 from distune.training.files.run_folder import ENVIRONMENT, WEIGHTS, read_results, write_results
 from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
@@ -145,16 +144,6 @@ def test_the_run_of_a_study_in_another_database(
     run.mkdir(parents=True)
     (run / WEIGHTS).touch()
     assert run_behind("t", f"sqlite:///{tmp_path}/elsewhere.db").resolve() == run.resolve()
-
-
-def test_the_folder_of_a_trial_is_found_by_its_number_and_not_by_its_place() -> None:
-    trials = [SimpleNamespace(number=number, folder=Path(f"trial_{number}")) for number in (5, 0, 2)]
-    study: Any = SimpleNamespace(trials=trials)
-    assert [_folder_of(study, number) for number in (0, 2, 5)] == [
-        Path("trial_0"),
-        Path("trial_2"),
-        Path("trial_5"),
-    ]
 
 
 def test_a_confirmation_is_not_damaged_where_no_file_can_be_opened_any_more(

@@ -99,7 +99,7 @@ def run_of_study(source: Path | str, storage: str | None = None) -> Path:
             f"`distune confirm {in_shell(source)}{held}` trains the best ones on all of train"
         )
     best = rank(study).best
-    folder = _folder_of(study, best.number) if best else None
+    folder = best.folder if best else None
     if best is None or folder is None:
         raise UserError(f"study {study.name}: no trial is complete, so there is no model")
     if not (folder / WEIGHTS).is_file():
@@ -128,8 +128,3 @@ def _recommended(study: StudyRecord, folder: Path) -> Path:
             "speaks of that model; the same `distune confirm` trains it again"
         )
     return run
-
-
-def _folder_of(study: StudyRecord, number: int) -> Path | None:
-    trial = next(trial for trial in study.trials if trial.number == number)
-    return trial.folder
