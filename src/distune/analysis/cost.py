@@ -113,9 +113,9 @@ def cost(study: StudyRecord) -> StudyCost:
         times=times,
         saving=_saving(study, times),
         wall=_wall(study),
-        stages=_sums(staged),
+        stages=sums(staged),
         staged_trials=len(staged),
-        cache=_sums([trial.cache for trial in study.trials if trial.cache]),
+        cache=sums([trial.cache for trial in study.trials if trial.cache]),
     )
 
 
@@ -230,9 +230,7 @@ def _naive(moment: datetime | None) -> datetime:
     return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def _sums(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    sums: dict[str, float] = {}
-    for part in parts:
-        for name, value in part.items():
-            sums[name] = sums.get(name, 0.0) + value
-    return sums
+def sums(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The numbers of several mappings added up by name."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: sum(part.get(name, 0.0) for part in parts) for name in names}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distune.analysis.cost import ENDED, StudyCost, Wall, cost
+from distune.analysis.cost import ENDED, StudyCost, Wall, cost, sums
 from distune.analysis.records.study_record import StudyRecord, TrialRecord
 from distune.analysis.records.unknown import Unknown
 
@@ -77,14 +77,9 @@ def parallelism_of(searched: Sequence[Phase]) -> float | Unknown:
 
 def seconds_by_stage(searched: Sequence[Phase]) -> dict[str, float]:
     """Seconds by stage of a trial (data, teacher, ...) over the trials of all phases."""
-    return _added([phase.cost.stages for phase in searched])
+    return sums([phase.cost.stages for phase in searched])
 
 
 def store_of(searched: Sequence[Phase]) -> dict[str, float]:
     """What the store reports over the trials of all phases."""
-    return _added([phase.cost.cache for phase in searched])
-
-
-def _added(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    names = dict.fromkeys(name for part in parts for name in part)
-    return {name: sum(part.get(name, 0.0) for part in parts) for name in names}
+    return sums([phase.cost.cache for phase in searched])
