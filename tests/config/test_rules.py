@@ -58,6 +58,7 @@ SIGNS: dict[str, Any] = {"k": {"columns": ["a", "b"]}}
         ({"label_fraction": 1.0}, None),
         ({"label_fraction": 0.0}, "label_fraction"),
         ({"root": "~nobody_of_this_name/x"}, "root"),
+        ({"reader": "wound", "unlabelled": "~/b.csv"}, "inside data.root"),
     ],
 )  # fmt: skip
 def test_the_section_data(data: dict[str, Any], word: str | None) -> None:
@@ -67,6 +68,17 @@ def test_the_section_data(data: dict[str, Any], word: str | None) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({"data": data})
     assert word in str(caught.value)
+
+
+HOME_KEYS = ("data.root", "data.tables", "teacher.vision", "student.text", "study.space", "study.start_from")
+
+
+@pytest.mark.parametrize("key", HOME_KEYS)
+def test_a_path_may_begin_with_the_home_folder(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/of_a_test")
+    config = parse_config({"data": {"reader": "wound"}}, overrides={key: "~/x"})
+    held = value_at(config, key)
+    assert (held.name if isinstance(held, EncoderConfig) else str(held)) == "/home/of_a_test/x"
 
 
 @pytest.mark.parametrize(

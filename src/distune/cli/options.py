@@ -127,7 +127,7 @@ def _assigned(assignment: str) -> tuple[str, Any]:
     try:
         return key.strip(), parse_yaml(text)
     except YamlFileError as error:
-        raise UserError(f"--set {assignment}: {error}") from None
+        raise UserError(f"--set {key.strip()}: {error}") from None
 
 
 def listed(option: str, text: str | None) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from distune.components import READERS
-from distune.config.section import ConfigSection, Name
+from distune.config.section import ConfigSection, HomePath, Name
 
 ReaderName = Annotated[str, AfterValidator(READERS.check)]
 TaskKind = Literal["single_label", "ordinal", "multi_label"]
@@ -28,16 +28,6 @@ class FoldConfig(ConfigSection):
         if self.number > self.of:
             raise ValueError(f"fold {self.number} of {self.of} does not exist; number counts from 1")
         return self
-
-
-def _expanded(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-HomePath = Annotated[Path, AfterValidator(_expanded)]
 
 
 def _rising(percentiles: tuple[float, float]) -> tuple[float, float]:
@@ -165,7 +155,7 @@ class DataConfig(ConfigSection):
     """Rows that lack a label, the image or the text: refused, or allowed. A row with some labels trains and scores
     those; a train row without any is an unlabelled one. In place of an image or a text that is not there (an empty
     cell) a model reads a vector that it learns."""
-    unlabelled: Path | None = None
+    unlabelled: HomePath | None = None
     """File of examples without labels, relative to `root`: of reader csv or wound a table with the columns of image,
     text and group, of reader medpix lines like its own. A student learns the teacher's answers on them."""
     label_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0

@@ -19,7 +19,7 @@ from distune.errors import ConfigError, UserError
 from distune.utils.arguments import check_argument, check_path
 from distune.utils.files.atomic import write_text
 from distune.utils.files.yaml_files import LONGEST_ECHO, YamlFileError, load_yaml
-from distune.utils.text import nearest
+from distune.utils.text import nearest, pasted
 
 _NEEDED = {
     "string_type": "text is needed; write it in quotes where it looks like something else",
@@ -242,7 +242,8 @@ def _shown(received: Any) -> str:
     if isinstance(received, Mapping | BaseModel):
         return ""
     shown = repr(received)
-    return f" (got {shown})" if len(shown) <= LONGEST_ECHO else f" (got {shown[:LONGEST_ECHO]} ...)"
+    signs = pasted(received) if isinstance(received, str) else ""
+    return f" (got {shown if len(shown) <= LONGEST_ECHO else f'{shown[:LONGEST_ECHO]} ...'}{signs})"
 
 
 def _path(parts: Sequence[str | int], given: Any) -> list[str]:

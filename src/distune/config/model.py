@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from distune.components import FUSIONS
-from distune.config.section import ConfigSection, Fraction
+from distune.config.section import ConfigSection, Fraction, HomeName
 
 Freeze = Literal["none", "all"] | Annotated[int, Field(ge=1)]
 FusionName = Annotated[str, AfterValidator(FUSIONS.check)]
@@ -29,7 +29,7 @@ def _layers(value: Any) -> Any:
 class EncoderConfig(ConfigSection):
     """One pretrained (or random) encoder and how much of it is trained."""
 
-    name: str
+    name: HomeName
     """A friendly name (`distune encoders list`), a hub id, a local folder, or none: the model does not read this."""
     pretrained: bool = True
     """Start from published weights; false builds the same architecture with random ones."""

@@ -37,6 +37,20 @@ Name = Annotated[str, AfterValidator(_says_something)]
 """Of a column, a parameter, a file or a place."""
 
 
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+HomePath = Annotated[Path, AfterValidator(_expanded)]
+HomeName = Annotated[
+    Name, AfterValidator(lambda name: str(_expanded(Path(name))) if name[0] == "~" else name)
+]
+"""A name, or the path of a file or folder; `~` is the home folder in both."""
+
+
 class _OneError(ModelMetaclass):
     """`Config(...)` breaks rules with the error that a file breaks them with.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from distune.config.section import ConfigSection, Name
+from distune.config.section import ConfigSection, HomeName, HomePath, Name
 from distune.config.training import DeviceName
 
 MOST_TRIALS, MOST_WORKERS = 1_000_000, 10_000
@@ -48,10 +47,10 @@ class StudyConfig(ConfigSection):
     """Also search the student's encoders."""
     only: tuple[Name, ...] = ()
     """Search these parameters alone."""
-    space: Name | None = None
+    space: HomeName | None = None
     """recommended: the narrow ranges of the classic MedPix study; or a YAML file with a search_space section, such as a
     report's recommended_space.yaml."""
-    start_from: Path | None = None
+    start_from: HomePath | None = None
     """Lay this config's fusion, dropout, learning rates and loss over the base config, such as another study's
     best_config.yaml; with only: alpha, beta, T it fine-tunes them on other data."""
     strategy: Literal["joint", "staged"] = "joint"

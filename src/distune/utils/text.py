@@ -12,6 +12,11 @@ LONGEST_LINE = 300
 LONGEST_NAME = 100
 LONGEST_MESSAGE = 2_000
 MOST_NAMES = 30
+_PASTED = re.compile(
+    "[\u00a0\u2000-\u200b\u2060\u3000\ufeff\u201c-\u201f\u2018\u201a\u201b\u2010\u2011\u2212\uff10-\uff19]"
+)
+"""Blanks, quotes, hyphens and digits that are none where plain ones are needed, as in YAML; not the apostrophe U+2019,
+with which words end."""
 NOT_UNICODE = "text that is not valid Unicode (half of a surrogate pair)"
 
 
@@ -49,6 +54,15 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def pasted(text: str) -> str:
+    """Returns `"; holds U+201C (...)"` of a text that holds a sign which looks like a plain one, or nothing."""
+    if (found := _PASTED.search(text)) is None:
+        return ""
+    sign, line = found[0], text.count("\n", 0, found.start()) + 1
+    where = f"line {line} " if "\n" in text else ""
+    return f"; {where}holds U+{ord(sign):04X} ({unicodedata.name(sign).lower()}), as pasted text does"
 
 
 def harmless(text: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from distune.utils.files.paths import read_file
-from distune.utils.text import NOT_UNICODE, is_unicode
+from distune.utils.text import NOT_UNICODE, is_unicode, pasted
 
 LARGEST = 1_000_000
 """Bytes of a file that is read."""
@@ -22,8 +21,6 @@ LONGEST_NUMBER = 100
 """Digits of a number."""
 LONGEST_ECHO = 300
 """Characters of a parser's message that are shown."""
-_UNSEEN = re.compile("[\u00a0\u2000-\u200b\u2060\u3000\ufeff\u201c-\u201f\u2018\u201a\u201b]")
-"""Blanks that are none in YAML, and quotes of a word processor; not the apostrophe U+2019, with which words end."""
 _READ_OTHERWISE = re.compile(r"[-+]?0[0-9_]+|.*:.*")
 """Octal numbers such as 010, and those of base 60 such as 12:30: YAML 1.1 reads 8 and 750."""
 
@@ -70,7 +67,7 @@ def parse_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        hint = "" if isinstance(error, yaml.constructor.ConstructorError) else _pasted(text)
+        hint = "" if isinstance(error, yaml.constructor.ConstructorError) else pasted(text)
         raise YamlFileError(f"{where}{_short(error.problem or error)}{hint}") from None
     except YamlFileError:
         raise
@@ -137,14 +134,6 @@ def _count(node: yaml.Node, depth: int, values: int) -> int:
         for key, child in node.value:
             values = _count(child, depth + 1, _count(key, depth + 1, values))
     return values
-
-
-def _pasted(text: str) -> str:
-    """Where a text that cannot be parsed holds a sign that looks like a blank or a quote and is none."""
-    if (found := _UNSEEN.search(text)) is None:
-        return ""
-    sign, line = found[0], text.count("\n", 0, found.start()) + 1
-    return f"; line {line} holds U+{ord(sign):04X} ({unicodedata.name(sign).lower()}), as pasted text does"
 
 
 def _short(message: object) -> str:
