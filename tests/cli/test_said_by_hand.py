@@ -82,13 +82,16 @@ def test_the_dashboard_of_a_study_s_file(tmp_path: Path, called: Callable[..., A
         (OSError(errno.ENOSPC, "full", "/data/x"), " while writing /data/x; free some space"),
         (OSError(errno.ENOSPC, "full", "/from/x", None, "/to/x"), " while writing /to/x; free some space"),
         (
-            OSError(errno.ENOSPC, "full", f"{tempfile.gettempdir()}/distune-x/y"),
+            OSError(errno.ENOSPC, "full", "/temporary/distune-x/y"),
             " or set TMPDIR to a folder that can be written",
         ),
         (RuntimeError("full"), "; free some space"),
     ],
 )
-def test_what_could_not_be_written_is_named(error: BaseException, said: str) -> None:
+def test_what_could_not_be_written_is_named(
+    error: BaseException, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/temporary")
     assert error_handling._where_full(error).endswith(said)
 
 

@@ -53,7 +53,7 @@ def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
         (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), 2, "TMPDIR"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory"), 2, "working folder"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/x/y"), 2, "/x/y: No such file"),
-        (FileNotFoundError(errno.ENOENT, "Gone", f"{tempfile.gettempdir()}/distune-x"), 2, "TMPDIR"),
+        (FileNotFoundError(errno.ENOENT, "Gone", "/temporary/distune-x"), 2, "TMPDIR"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 2, "/x/y"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), 2, "/x/y"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 2, "too long"),
@@ -76,7 +76,10 @@ def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
         (KeyError("x"), 1, "traceback"),
     ],
 )
-def test_each_error_has_its_code(error: Exception, code: int, token: str) -> None:
+def test_each_error_has_its_code(
+    error: Exception, code: int, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/temporary")
     found, message = ending_of(error)
     assert found == code
     assert token in message
