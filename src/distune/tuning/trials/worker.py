@@ -39,10 +39,6 @@ LOCK_SECONDS = 20.0
 _PR_SET_PDEATHSIG = 1
 
 
-class NotFiniteError(FloatingPointError):
-    """A score that is no number."""
-
-
 class LacksPluginError(UserError):
     """What the coordinator could load, and this worker cannot."""
 
@@ -110,15 +106,14 @@ def _run(name: str, task: TrialTask, report: Report) -> TrialOutcome:
         function: TrialFunction = resolve_name(name)
         outcome = function(task, report)
     if outcome.state == "complete" and not (outcome.score is not None and math.isfinite(outcome.score)):
-        raise NotFiniteError(f"the trial's score is {outcome.score}")
+        raise FloatingPointError(f"the trial's score is {outcome.score}")
     return outcome
 
 
 def _reporter(pipe: Connection) -> Report:
     def report(stage: str, epoch: int, score: float) -> bool:
-        failure = not_finite(score, stage, epoch)
-        if failure is not None:
-            raise NotFiniteError(failure.message)
+        if failure := not_finite(score, stage, epoch):
+            raise FloatingPointError(failure.message)
         send(pipe, {"score": [stage, epoch, float(score)]})
         return bool(receive(pipe)["proceed"])
 
