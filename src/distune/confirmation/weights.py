@@ -8,6 +8,7 @@ from pathlib import Path
 
 from distune.confirmation.statistics.files import MARKER
 from distune.training.files import run_folder
+from distune.utils.files.paths import bytes_below
 
 RESERVE_BYTES = 10**9
 
@@ -33,19 +34,9 @@ def has_room(confirmation: Path) -> bool:
     Args:
         confirmation: folder of the confirmation.
     """
-    biggest = max((_bytes(folder) for folder in _runs(confirmation)), default=0)
+    biggest = max((bytes_below(folder) for folder in _runs(confirmation)), default=0)
     return shutil.disk_usage(confirmation).free >= max(RESERVE_BYTES, 2 * biggest)
 
 
 def _runs(confirmation: Path) -> Iterator[Path]:
     return confirmation.glob("*/seed_*")
-
-
-def _bytes(folder: Path) -> int:
-    total = 0
-    for file in folder.iterdir():
-        try:
-            total += file.stat().st_size
-        except FileNotFoundError:  # a checkpoint that was just replaced
-            continue
-    return total

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from distune.training.files.run_folder import drop_weights
 from distune.tuning.coordinator.ledger import ranked
+from distune.utils.files.paths import bytes_below
 
 GIGABYTE = 10**9
 
@@ -61,7 +61,7 @@ class Retention:
 
     def measure(self, path: Path) -> int:
         """Counts the bytes of a run folder."""
-        size = _bytes(path)
+        size = bytes_below(path)
         self._sizes[path.name] = size
         self._biggest = max(self._biggest, size)
         return size
@@ -85,17 +85,6 @@ class Retention:
         """
         self._folder.mkdir(parents=True, exist_ok=True)  # it may have been deleted in mid-study
         return shutil.disk_usage(self._folder).free < max(self._reserve, (active + 1) * self._biggest)
-
-
-def _bytes(path: Path) -> int:
-    total = 0
-    for folder, _, files in os.walk(path):
-        for file in files:
-            try:
-                total += (Path(folder) / file).stat().st_size
-            except FileNotFoundError:  # a checkpoint that was just replaced
-                continue
-    return total
 
 
 def folder_name(number: int) -> str:

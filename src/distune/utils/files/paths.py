@@ -9,7 +9,7 @@ import shlex
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distune.errors import UserError
@@ -115,6 +115,16 @@ def check_no_link(*folders: Path) -> None:
                 f"{folder} is a link, and no run of a study is written into what one leads to; remove it. The folder "
                 "that holds all runs may be a link, as to another disk"
             )
+
+
+def bytes_below(folder: Path) -> int:
+    """Bytes of the files in a folder and in those below it."""
+    total = 0
+    for above, _, files in os.walk(folder):
+        for file in files:
+            with suppress(FileNotFoundError):  # a checkpoint that was just replaced
+                total += Path(above, file).stat().st_size
+    return total
 
 
 def read_file(path: Path) -> bytes:
