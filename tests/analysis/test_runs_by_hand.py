@@ -174,14 +174,9 @@ def test_studies_that_minimise_come_last_and_the_lowest_first() -> None:
     ]
 
 
-def test_of_a_confirmation_the_best_of_the_search_and_its_gain() -> None:
-    numbers = {
-        "contenders": {"a": {"rank": 2}, "b": {"rank": None}, "c": {"rank": 1}},
-        "comparisons": [{"kind": "distillation_gain"}, {"kind": "tuning_gain", "difference": 1}],
-    }
-    found = ConfirmationRecord(numbers, is_current=True)
-    assert found.best == "c" and found.gain == {"kind": "tuning_gain", "difference": 1}
-    assert ConfirmationRecord({**numbers, "comparisons": []}, is_current=True).gain is None
+def test_of_a_confirmation_the_best_of_the_search() -> None:
+    numbers = {"contenders": {"a": {"rank": 2}, "b": {"rank": None}, "c": {"rank": 1}}}
+    assert ConfirmationRecord(numbers, is_current=True).best == "c"
 
 
 def of_a_fold(folder: Path, scores: Sequence[float], counts: Any) -> None:

@@ -44,11 +44,6 @@ class ConfirmationRecord:
         }
         return min(ranks, key=lambda name: ranks[name])
 
-    @property
-    def gain(self) -> Mapping[str, Any] | None:
-        """The comparison of the best trial with the base config; None where it was not made."""
-        return next((made for made in self.numbers["comparisons"] if made["kind"] == "tuning_gain"), None)
-
 
 def read_confirmation(study: StudyRecord, ranking: Ranking) -> ConfirmationRecord | Unknown:
     """Reads a study's confirmation.
