@@ -24,15 +24,11 @@ class ReliabilityBin:
     """Examples whose confidence lies in one bin.
 
     Attributes:
-        low: lower end of the bin, not included.
-        high: upper end, included.
         count: examples.
         confidence: their mean confidence; None without examples.
         accuracy: share that is right; None without examples.
     """
 
-    low: float
-    high: float
     count: int
     confidence: float | None
     accuracy: float | None
@@ -51,8 +47,6 @@ def reliability(
         count = int(inside.sum())
         found.append(
             ReliabilityBin(
-                number / bins,
-                (number + 1) / bins,
                 count,
                 float(confidence[inside].mean()) if count else None,
                 float(is_right[inside].mean()) if count else None,
