@@ -70,14 +70,12 @@ class Wall:
         rule: how it was found, as part of a sentence.
         started: first moment.
         finished: last moment.
-        sessions: number of runs of the tuning command, where recorded.
     """
 
     seconds: float
     rule: str
     started: datetime
     finished: datetime
-    sessions: int | None
 
 
 @dataclass(frozen=True)
@@ -187,7 +185,7 @@ def _wall(study: StudyRecord) -> Wall | Unknown:
         return Unknown("The trials do not record when they started and finished.")
     first, last = min(starts), max(ends)
     rule = "from the start of the first trial to the end of the last, pauses included"
-    return CLOCK_SET_BACK if last < first else Wall((last - first).total_seconds(), rule, first, last, None)
+    return CLOCK_SET_BACK if last < first else Wall((last - first).total_seconds(), rule, first, last)
 
 
 def _wall_of_sessions(study: StudyRecord) -> Wall | Unknown | None:
@@ -212,7 +210,7 @@ def _wall_of_sessions(study: StudyRecord) -> Wall | Unknown | None:
     rule = f"{counted(len(sessions), 'run')} of the tuning command, pauses left out"
     if killed:
         rule += f", {killed} of which left no end and count{'s' if killed == 1 else ''} to its last finished trial"
-    return Wall(total.total_seconds(), rule, min(moments), max(moments), len(sessions))
+    return Wall(total.total_seconds(), rule, min(moments), max(moments))
 
 
 def _last_end(study: StudyRecord, start: datetime, before: datetime | None) -> datetime:

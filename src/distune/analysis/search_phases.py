@@ -57,7 +57,6 @@ def wall_of(searched: Sequence[Phase]) -> Wall | Unknown:
         rule="; ".join(f"{title}: {wall.rule}" for title, wall in walls),
         started=min(wall.started for _, wall in walls),
         finished=max(wall.finished for _, wall in walls),
-        sessions=None,
     )
 
 
