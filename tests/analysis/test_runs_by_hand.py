@@ -40,9 +40,9 @@ def test_curves_are_of_the_last_line_of_each_epoch_teacher_first(tmp_path: Path)
     (tmp_path / METRICS).write_text("\n".join(lines))
     found = read_curves(tmp_path)
     assert not isinstance(found, Unknown)
-    assert [(c.stage, c.epochs, c.scores, c.losses, c.fold) for c in found] == [
-        ("teacher", (1,), (0.125,), (3.0,), None),
-        ("student", (1, 2), (0.25, 0.75), (None, 2.0), None),
+    assert [(c.stage, c.epochs, c.scores, c.losses) for c in found] == [
+        ("teacher", (1,), (0.125,), (3.0,)),
+        ("student", (1, 2), (0.25, 0.75), (None, 2.0)),
     ]
     write_results(tmp_path, {})
     (tmp_path / METRICS).write_text(lines[0])
@@ -193,7 +193,7 @@ def test_the_folds_of_a_trial_are_read_as_one_run_and_none_is_left_out(tmp_path:
     of_a_fold(tmp_path / "fold_2", (0.25,), [[10, 0], [0, 10]])
     found = read_run(tmp_path, folds=2)
     assert isinstance(found, RunRecord) and not isinstance(found.curves, Unknown)
-    assert [(curve.fold, curve.scores) for curve in found.curves] == [(1, (0.5, 0.75)), (2, (0.25,))]
+    assert [curve.scores for curve in found.curves] == [(0.5, 0.75), (0.25,)]
     assert not isinstance(found.confusions, Unknown) and not isinstance(found.predictions, Unknown)
     assert found.confusions[0].counts.tolist() == [[11, 2], [3, 14]]
     assert found.predictions[0].truth.tolist() == [0, 0]

@@ -143,8 +143,8 @@ def test_the_epoch_that_is_kept_has_a_ring(draw: Draw) -> None:
 
 def test_of_folds_the_mean_is_drawn_where_all_have_the_epoch(draw: Draw) -> None:
     shown = (
-        Curve("student", (1, 2), (0.25, 0.5), (1.0, 0.5), fold=1),
-        Curve("student", (1, 2, 3), (0.75, 1.0, 0.0), (3.0, 1.5, 1.0), fold=2),
+        Curve("student", (1, 2), (0.25, 0.5), (1.0, 0.5)),
+        Curve("student", (1, 2, 3), (0.75, 1.0, 0.0), (3.0, 1.5, 1.0)),
     )
     found = replace(findings(study(folds=2)), best_run=best_run(curves=shown))
     (scores, losses), (_, alt, _) = draw(learning, lambda: learning.draw_learning(found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,14 +36,12 @@ class Curve:
         epochs: the epochs.
         scores: dev score after each epoch.
         losses: mean train loss of each epoch; None where it was not written.
-        fold: number of the fold that was left out, from 1; None without folds.
     """
 
     stage: str
     epochs: tuple[int, ...]
     scores: tuple[float, ...]
     losses: tuple[float | None, ...]
-    fold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,11 +111,11 @@ def _run_of_folds(folder: Path, folds: int) -> RunRecord:
 
 def _curves_of_folds(parts: Sequence[Path]) -> tuple[Curve, ...] | Unknown:
     curves: list[Curve] = []
-    for fold, part in enumerate(parts, start=1):
+    for part in parts:
         found = read_curves(part)
         if isinstance(found, Unknown):
             return found
-        curves += [replace(curve, fold=fold) for curve in found]
+        curves += found
     return tuple(curves)
 
 
