@@ -163,11 +163,10 @@ def test_the_findings_of_a_study(tmp_path: Path) -> None:
     assert found.teacher is not None and found.teacher.on == "dev" and found.teacher.is_below_its_student
     assert found.scored_run.run is found.best_run and found.teacher_ranges is None
     assert isinstance(found.confirmation, Unknown) and isinstance(found.audit, Unknown)
-    assert found.cost == found.phases[-1].cost and len(found.phases) == 1
+    assert len(found.phases) == 1
     assert found.study is one and found.ranking == rank(one)
     rising = [replace(base, number=n, value=SCORE - 0.001 * (9 - n), baseline=n == 0) for n in range(9)]
     found = analyse(study_of(*rising, replace(best, number=9), space=SPACE, folder=tmp_path))
-    assert not isinstance(found.progress, Unknown) and found.progress.late_gain > 0
     assert found.recommendations.more_trials == "flat", "a gain within the noise of dev is none"
 
 

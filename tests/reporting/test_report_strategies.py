@@ -25,7 +25,7 @@ def test_trials_pruned_before_their_student_trained_are_counted_and_cost_what_th
     text = text_of(study)
     assert "| Pruned | 2 | 17 % |" in text
     assert "stopped before its student trained." in text
-    saving = analyse(from_optuna(study)).cost.saving
+    saving = analyse(from_optuna(study)).phases[-1].cost.saving
     assert saving.saved == 2 * (60.0 - 20.0)
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from distune.analysis.baseline import Baseline, compare
-from distune.analysis.cost import StudyCost
 from distune.analysis.dev_noise import DevNoise, dev_noise
-from distune.analysis.parameters.bounds import AtBound, at_bounds
+from distune.analysis.parameters.bounds import at_bounds
 from distune.analysis.parameters.importance import Importance, importance
 from distune.analysis.parameters.ranges import Ranges, best_ranges
 from distune.analysis.parameters.shared import SharedByBest, shared_by_best
-from distune.analysis.progress import RunningBest, progress
+from distune.analysis.progress import progress
 from distune.analysis.ranking import Ranking, rank
 from distune.analysis.recommendations import Recommendations, recommend
 from distune.analysis.records.study_files import ConfirmationRecord, read_audit, read_confirmation
@@ -40,9 +39,7 @@ class Findings:
     ranges: Ranges | Unknown
     teacher_ranges: Ranges | Unknown | None
     importance: Importance | Unknown
-    bounds: tuple[AtBound, ...]
     shared: SharedByBest | Unknown
-    progress: RunningBest | Unknown
     best_run: RunRecord | Unknown
     scored_run: ScoredRun
     noise: DevNoise | Unknown
@@ -51,17 +48,11 @@ class Findings:
     teacher: TeacherEvaluation | None
     audit: Mapping[str, Any] | Unknown
 
-    @property
-    def cost(self) -> StudyCost:
-        """The times of the study itself."""
-        return self.phases[-1].cost
-
 
 def analyse(study: StudyRecord) -> Findings:
     """Computes everything that a report says about a study."""
     ranking = rank(study)
-    baseline, bounds = compare(study, ranking), at_bounds(study, ranking)
-    mattered, trend = importance(study), progress(study)
+    mattered = importance(study)
     run = _best_run(study, ranking)
     teachers = study.teacher_record
     confirmation = read_confirmation(study, ranking)
@@ -70,20 +61,18 @@ def analyse(study: StudyRecord) -> Findings:
         study=study,
         ranking=ranking,
         phases=phases(study),
-        baseline=baseline,
+        baseline=compare(study, ranking),
         ranges=best_ranges(study, ranking),
         teacher_ranges=None if teachers is None else best_ranges(teachers, rank(teachers)),
         importance=mattered,
-        bounds=bounds,
         shared=shared_by_best(study, ranking),
-        progress=trend,
         best_run=run,
         scored_run=scored_run(study, ranking, confirmation, run),
         noise=noise,
         recommendations=recommend(
             study,
-            progress=trend,
-            bounds=bounds,
+            progress=progress(study),
+            bounds=at_bounds(study, ranking),
             importance=mattered,
             noise=noise,
         ),
