@@ -349,6 +349,14 @@ def dicom_set(root: Path, write: Write, **header: Any) -> DataConfig:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("centre", "is_flat"), [(2000, False), (-9000, True)])
+def test_a_window_that_lies_far_from_the_values_is_noted(
+    write: Write, tmp_path: Path, centre: int, is_flat: bool
+) -> None:
+    notes = read_table(dicom_set(tmp_path, write, WindowCenter=centre, WindowWidth=400), 0).notes
+    assert any("single grey" in note for note in notes) == is_flat
+
+
 def test_a_table_of_dicom_files_names_frames_and_no_patient(
     write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:

@@ -125,11 +125,15 @@ def label_problems(
 
 
 class CheckedImage(NamedTuple):
-    """Why an image file is unusable, or None; whether it holds more pictures than the one read, and deep values."""
+    """Why an image file is unusable, or None; whether it holds more pictures than the one read, and deep values.
+
+    It is flat where deep values all become one grey, as outside of a window.
+    """
 
     problem: Fault | None
     is_one_of_several: bool = False
     is_deep: bool = False
+    is_flat: bool = False
 
 
 def image_problems(
@@ -182,11 +186,12 @@ def _checked_image(image: str, max_megapixels: float, rules: PixelRules) -> Chec
             raise
         return CheckedImage(Fault("image is not readable", str(error)))
     try:
-        pixels_of(content, rules, frame, suffix=path.suffix)
+        shown = pixels_of(content, rules, frame, suffix=path.suffix)
     except UserError as error:
         return CheckedImage(Fault("image cannot be decoded", str(error)))
     deep = is_deep(content) if deep is None else deep
-    return CheckedImage(None, is_one_of_several=more and frame is None, is_deep=deep)
+    is_flat = deep and bool(shown.min() == shown.max())
+    return CheckedImage(None, is_one_of_several=more and frame is None, is_deep=deep, is_flat=is_flat)
 
 
 def _header(file: BinaryIO, path: str) -> tuple[int, int, bool, bool | None]:

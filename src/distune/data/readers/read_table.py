@@ -200,14 +200,21 @@ def _check_images(
     checked = checked_images(
         [path for path in paths if path], config.max_image_megapixels, pixel_rules(config)
     )
-    several = []
+    several, flat = [], []
     for row, image in zip(rows, checked, strict=True):
         name = examples[row].image
         if image.problem is not None:
             faults[row].append(replace(image.problem, detail=f"{name!r} {image.problem.detail}".strip()))
         elif image.is_one_of_several:
             several.append(name)
+        if image.is_flat:
+            flat.append(name)
     notes = [several_pictures(several)] if several else []
+    if flat:
+        notes.append(
+            f"image: {len(flat)} of {len(rows)}, of more than 8 bits, shown as a single grey, as where all values lie "
+            f"outside the window (data.window, or a DICOM file's own), such as {flat[0]!r}"
+        )
     idle = [
         f"data.{name}"
         for name in ("window", "percentiles")
