@@ -178,7 +178,7 @@ def test_drafts_of_a_killed_process_go_with_the_next_start_and_with_the_end(tmp_
     other.touch()
     for end in (file.load, file.remove):
         file.save(Checkpoint({"m": {"a": torch.zeros(1)}}, {}))
-        (tmp_path / ".0a.c").touch()
+        (tmp_path / f".distune-{'0' * 24}.c").touch()
         end()
         assert {path.name for path in tmp_path.iterdir()} == (
             {"c", other.name} if end == file.load else {other.name}

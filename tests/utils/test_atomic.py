@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,46 @@ def test_one_that_was_killed_is_in_nobodys_way(tmp_path: Path) -> None:
     with all_or_none(tmp_path, files) as draft:
         (draft / "a").write_text("whole")
     assert [path.name for path in tmp_path.iterdir()] == ["a"] and files[0].read_text() == "whole"
+
+
+@pytest.mark.parametrize("links", [0, 1, 2])
+def test_one_that_was_killed_while_it_put_files_in_place_leaves_all_or_none(
+    tmp_path: Path, links: int
+) -> None:
+    files = [tmp_path / "a", tmp_path / "b"]
+    left = iter([True] * links)
+
+    def killed(self: Path, target: Path) -> None:
+        if not next(left, False):
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.link(target, self)
+
+    def killed_at_the_end(*_: object, **__: object) -> None:
+        if files[0].exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def write(text: str) -> None:
+        with all_or_none(tmp_path, files) as draft:
+            for file in files:
+                (draft / file.name).write_text(text)
+
+    if (process := os.fork()) == 0:
+        Path.hardlink_to, shutil.rmtree = killed, killed_at_the_end  # type: ignore[assignment,method-assign]
+        write("killed")
+    assert os.waitpid(process, 0)[1] == signal.SIGKILL
+    with nullcontext() if links < 2 else pytest.raises(UserError, match="already"):
+        write("again")
+    assert [file.read_text() for file in files] == ["again" if links < 2 else "killed"] * 2
+    assert sorted(tmp_path.iterdir()) == files
+
+
+def test_a_file_that_somebody_makes_meanwhile_is_kept(tmp_path: Path) -> None:
+    files = [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(FileExistsError), all_or_none(tmp_path, files) as draft:
+        for file in files:
+            (draft / file.name).touch()
+        files[1].write_text("mine")
+    assert list(tmp_path.iterdir()) == [files[1]] and files[1].read_text() == "mine"
 
 
 def test_a_file_that_cannot_be_written_is_named_as_it_would_be_called(tmp_path: Path) -> None:

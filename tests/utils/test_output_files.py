@@ -147,7 +147,7 @@ def test_an_empty_folder_that_cannot_be_replaced_is_nobody_elses_work(
 
     monkeypatch.setattr(Path, "rename", busy)
     (tmp_path / "new").mkdir()
-    with pytest.raises(DataError, match="busy"), new_folder(tmp_path / "new") as folder:
+    with pytest.raises(OSError, match="busy"), new_folder(tmp_path / "new") as folder:
         (folder / "mine").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["new"]
 

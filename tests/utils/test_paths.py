@@ -19,7 +19,6 @@ from distune.utils.files.atomic import (
     check_new,
     check_replaceable,
     name_instead,
-    remove_drafts,
     replacing,
     write_bytes,
     write_text,
@@ -97,17 +96,6 @@ def test_nothing_but_a_file_is_replaced(tmp_path: Path) -> None:
     for name in ("", "pipe"):
         with pytest.raises(OSError, match="is not replaced"):
             check_replaceable(tmp_path / "file", tmp_path / name)
-
-
-def test_drafts_of_one_file_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
-    for name in (".0123.page.html", ".4567.page.html", ".89ab.other.html", "page.html", ".hidden.html"):
-        (tmp_path / name).touch()
-    remove_drafts(tmp_path / "page.html")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".89ab.other.html",
-        ".hidden.html",
-        "page.html",
-    ]
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:

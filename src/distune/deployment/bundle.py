@@ -14,12 +14,12 @@ from distune.data.table import Task
 from distune.data.tokenizer import HashTokenizer, SubwordTokenizer, Tokenizer
 from distune.deployment.description import HASHED_WORDS, check_format, check_labels, check_preprocess
 from distune.deployment.onnx_model import OnnxModel
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import Columns
 from distune.utils.arguments import check_path
 from distune.utils.files import json_files
-from distune.utils.files.paths import check_is_file
+from distune.utils.files.paths import check_is_file, naming
 from distune.utils.text import one_line
 
 FORMAT = 2
@@ -114,7 +114,7 @@ def check_files(folder: Path) -> None:
 def checksum_of(file: Path) -> str:
     """SHA-256 of a file's content."""
     check_is_file(file)
-    with file.open("rb") as stream:
+    with naming(file), file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -129,6 +129,8 @@ def read_bundle_json(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"{file.parent} has no {file.name}: it is no whole bundle") from None
     except (OSError, ValueError) as error:
+        if is_of_the_machine(error):
+            raise
         raise UserError(f"{file}: not readable as JSON: {error}") from None
     if not isinstance(found, dict):
         raise UserError(f"{file}: holds no JSON object")

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from distune.utils.files.paths import naming
+
 BLOCK = 8 * 2**20
 """Bytes a block."""
 BLOCKS_ON_OPEN = 16
@@ -21,7 +23,7 @@ _RANDOM = random.SystemRandom()  # the seeded generators belong to the experimen
 def block_checksums(path: Path) -> dict[str, Any]:
     """Size and time of a file and the CRC-32 of each of its blocks."""
     checksums = []
-    with path.open("rb") as handle:
+    with naming(path), path.open("rb") as handle:
         while block := handle.read(BLOCK):
             checksums.append(zlib.crc32(block))
     state = path.stat()
@@ -50,7 +52,7 @@ def mismatch(path: Path, recorded: dict[str, Any], *, every_block: bool) -> str 
     blocks: Sequence[int] = range(len(recorded["crc32"]))
     if len(blocks) > BLOCKS_ON_OPEN and not (every_block or touched):
         blocks = sorted(_RANDOM.sample(blocks, BLOCKS_ON_OPEN))
-    with path.open("rb") as handle:
+    with naming(path), path.open("rb") as handle:
         for block in blocks:
             handle.seek(block * BLOCK)
             if zlib.crc32(handle.read(BLOCK)) != recorded["crc32"][block]:

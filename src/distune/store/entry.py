@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from safetensors.numpy import load_file, save
 
 from distune.utils.files.atomic import NOT_WRITABLE
+from distune.utils.files.paths import naming
 
 
 @contextmanager
@@ -45,7 +46,9 @@ class Entry:
         """A stored array, memory-mapped and read-only where it is on disk."""
         if name not in self._arrays and self.folder is not None:
             # As a plain array: every look into a `numpy.memmap` makes another one, which takes longer than the look.
-            self._arrays[name] = np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r"))
+            file = self.folder / f"{name}.npy"
+            with naming(file):
+                self._arrays[name] = np.asarray(np.load(file, mmap_mode="r"))
         return self._arrays[name]
 
     def tensors(self, name: str) -> dict[str, NDArray[Any]]:
@@ -78,7 +81,8 @@ class Entry:
         A folder that is gone was deleted with the whole cache while the step computed.
         """
         try:
-            yield self.folder
+            with naming(self.folder) if self.folder else nullcontext():
+                yield self.folder
         except OSError as error:
             if error.errno not in (*NOT_WRITABLE, errno.ENOENT):
                 raise

@@ -14,7 +14,7 @@ from typing import Any
 from distune.analysis.parameters.space import FIRST, Parameter
 from distune.analysis.records import attributes
 from distune.analysis.records.study_record import STATES, Direction, State, StudyRecord, TrialRecord
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.utils.files.csv_files import of_any_length
 from distune.utils.files.paths import read_file
 from distune.utils.text import counted, listed
@@ -84,6 +84,8 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
+        if is_of_the_machine(error):
+            raise
         raise UserError(f"{path}: not readable as CSV: {error}") from None
     twice = sorted(name for name, times in Counter(header).items() if times > 1)
     if twice:

@@ -22,7 +22,7 @@ from distune.data.demo.wounds import write_wound_demo
 from distune.data.readers.medpix import FOLDER, read_medpix
 from distune.data.readers.raw_rows import RawTable
 from distune.data.table import SPLITS, Split
-from distune.errors import DataError
+from distune.errors import DataError, is_of_the_machine
 from distune.utils.files.json_files import read_json
 from distune.utils.files.new_folder import new_folder
 from distune.utils.seeds import check_seed
@@ -112,7 +112,9 @@ def read_demo(root: Path, config: DataConfig, seed: int) -> RawTable:
                 raise
     try:
         version = read_json(marker)["version"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        if is_of_the_machine(error):
+            raise
         version = None
     if version != VERSION:
         raise DataError(
@@ -174,8 +176,8 @@ def _write_patient(
             vague_place=bool(random.random() < VAGUE_PLACE[place]),
             vague_contrast=bool(random.random() < VAGUE_CONTRAST[names_scan]),
         )
-        if not cv2.imwrite(str(folder / "images" / f"{image}.png"), pixels):
-            raise OSError(f"{folder}: an image could not be written")
+        content = cv2.imencode(".png", pixels)[1].tobytes()  # `imwrite` hides a disk that is full
+        (folder / "images" / f"{image}.png").write_bytes(content)
         caption = write_caption(patient.location, modality, random, place=place, names_scan=names_scan)
         scans[modality].append(image)
         rows.append(

@@ -92,8 +92,8 @@ def write_wound_demo(root: Path, seed: int, examples: int = 600) -> None:
             random = np.random.default_rng([seed, number])
             name = f"images/wound_{number + 1:04d}.jpg"
             picture = np.clip(np.rint(_draw(kind, severity, random)), 0, 255).astype(np.uint8)
-            if not cv2.imwrite(str(folder / name), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92]):
-                raise OSError(f"{folder}: an image could not be written")
+            _, content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+            (folder / name).write_bytes(content.tobytes())  # `imwrite` hides a disk that is full
             labels = (_maybe_other(TYPES, kind, random), _maybe_other(SEVERITIES, severity, random))
             rows[split].append((name, *labels, _describe(kind, severity, random)))
         for split in SPLITS:

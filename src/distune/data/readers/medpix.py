@@ -12,8 +12,9 @@ from distune.config import DataConfig
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample, RawTable
 from distune.data.table import SPLITS, Split
+from distune.errors import is_of_the_machine
 from distune.utils.files.json_files import parse_json
-from distune.utils.files.paths import check_is_file
+from distune.utils.files.paths import check_is_file, naming
 from distune.utils.text import counted, nearest_hint
 
 FOLDER = "splitted_dataset"
@@ -75,11 +76,13 @@ def _lines(root: Path, name: str, table: RawTable) -> Iterator[tuple[int, str]]:
     """Yields row number and text of every line that says something; an unreadable file is a structural problem."""
     try:
         check_is_file(root / name)
-        with (root / name).open(encoding="utf-8-sig") as file:
+        with naming(root / name), (root / name).open(encoding="utf-8-sig") as file:
             yield from ((row, line) for row, line in enumerate(file, start=1) if line.strip())
     except FileNotFoundError:
         table.structure.append(f"{name}: there is no such file; data.root must be the folder that holds it")
     except (OSError, UnicodeDecodeError) as error:
+        if is_of_the_machine(error):
+            raise
         table.structure.append(f"{name}: not readable as UTF-8 text: {error}")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.data.readers.problems import Fault
+from distune.errors import is_of_the_machine
 from distune.utils.files.csv_files import of_any_length
 from distune.utils.files.json_files import parse_json
 from distune.utils.files.paths import check_is_file, read_file
@@ -135,6 +136,8 @@ def open_table(
     except FileNotFoundError:
         raise
     except OSError as error:
+        if is_of_the_machine(error):
+            raise
         raise TableError(f"not readable: {error.strerror or error}") from None
     for name in table.header:
         if not is_unicode(name):

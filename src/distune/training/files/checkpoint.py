@@ -20,9 +20,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from distune.utils.files.atomic import remove_drafts, replacing
+from distune.utils.files.atomic import replacing
+from distune.utils.files.drafts import remove_drafts
 from distune.utils.files.json_files import parse_json
-from distune.utils.files.paths import check_is_file
+from distune.utils.files.paths import check_is_file, naming
 
 EVERY_SECONDS = 5.0
 """Training that a kill may cost; a stage that is over sooner leaves no checkpoint."""
@@ -70,7 +71,7 @@ class CheckpointFile:
 
     def load(self) -> Checkpoint | None:
         """The state to resume from; None, with a warning, where it cannot be read or is that of something else."""
-        remove_drafts(self.path)
+        remove_drafts(self.path.parent)
         try:
             found = load_checkpoint(self.path)
         except (safetensors.SafetensorError, ValueError, KeyError) as error:
@@ -83,7 +84,7 @@ class CheckpointFile:
 
     def remove(self) -> None:
         """Removes the file, where there is one."""
-        remove_drafts(self.path)
+        remove_drafts(self.path.parent)
         self.path.unlink(missing_ok=True)
 
 
@@ -155,7 +156,6 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     values = json.dumps(checkpoint.values)
     metadata = {"values": values, "checksum": _checksum(tensors, values)}
     with replacing(path, durable=True) as draft:
-        draft.touch()
         rights = draft.stat().st_mode
         with _errors_of_the_system(draft):
             save_file(tensors, draft, metadata=metadata)
@@ -164,14 +164,15 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 @contextmanager
 def _errors_of_the_system(file: Path) -> Iterator[None]:
-    """Lets a full disk, which safetensors reports as an error of its own, be one."""
+    """Lets a full or failing disk, which safetensors or torch reports as an error of its own, be one."""
     try:
         yield
-    except safetensors.SafetensorError as error:
-        found = re.search(r"os error (\d+)", str(error))
+    except (safetensors.SafetensorError, RuntimeError, OSError) as error:
+        found = re.search(r"os error (\d+)|unable to (?:open|mmap) .*\((\d+)\)", str(error))
         if found is None:
             raise
-        raise OSError(int(found[1]), os.strerror(int(found[1])), str(file)) from None
+        number = int(found[1] or found[2])
+        raise OSError(number, os.strerror(number), str(file)) from None
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
@@ -187,7 +188,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     check_is_file(path)
     with path.open("rb"):  # without the right to read it, safetensors says that there is no such file
         pass
-    with safetensors.safe_open(path, framework="pt") as file:
+    with naming(path), _errors_of_the_system(path), safetensors.safe_open(path, framework="pt") as file:
         about = file.metadata() or {}
         values, held = about["values"], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if about.get("checksum") not in (None, _checksum(held, values)):  # none: of an earlier version

@@ -5,19 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
 
-from distune.errors import UserError
+from distune.errors import UserError, is_disk_fault, is_disk_full
+from distune.utils.files.drafts import draft_of, held
 from distune.utils.files.paths import GONE
 
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 """What a disk says that is full or not ours to write."""
 _DRAFT = ".distune-draft"
 _OUTPUTS = (".md", ".html", ".json", ".yaml", ".csv")
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def check_replaceable(*paths: Path) -> None:
@@ -56,12 +55,15 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
             which is said of the file.
     """
     check_replaceable(path)
-    draft = path.with_name(f".{uuid4().hex}.{path.name}")
+    draft = draft_of(path)
     try:
-        yield draft
-        if durable:
-            _flush(draft)
-        draft.replace(path)
+        draft.touch()
+        with held(draft):
+            yield draft
+        with held(draft):  # a library may have put another file there
+            if durable:
+                _flush(draft)
+            draft.replace(path)
     except OSError as error:
         name_instead(error, draft, path)
         raise
@@ -77,7 +79,7 @@ def name_instead(error: OSError, draft: Path, final: Path) -> None:
         draft: what was written.
         final: what it would have become.
     """
-    if error.filename is None and error.errno in _OF_THE_DISK:
+    if error.filename is None and (is_disk_full(error) or is_disk_fault(error) or error.errno == errno.EFBIG):
         error.filename = str(final)
     elif error.filename2 is None and isinstance(error.filename, str):
         written = Path(error.filename)
@@ -90,9 +92,28 @@ def name_instead(error: OSError, draft: Path, final: Path) -> None:
 def check_new(files: Iterable[Path]) -> None:
     """Refuses to write files of which one is there already, were it a link to nothing.
 
+    Args:
+        files: of one folder, which belong together. What is left of a process that was killed while it put them in
+            place is removed first.
+
     Raises:
-        UserError: names it.
+        UserError: names the file; or another process writes such files here.
     """
+    files = list(files)
+    if files[0].parent.is_dir():
+        with _locked(files[0].parent):
+            _check_new(files)
+
+
+def _check_new(files: Sequence[Path]) -> None:
+    """The same; the folder is locked."""
+    draft = files[0].parent / _DRAFT
+    drafts = {file: draft / file.name for file in files if (draft / file.name).exists()}
+    placed = [file for file, written in drafts.items() if file.exists() and written.samefile(file)]
+    if len(placed) < len(drafts):
+        for file in placed:
+            file.unlink()
+    shutil.rmtree(draft, ignore_errors=True)
     if there := next((file for file in files if os.path.lexists(file)), None):
         raise UserError(f"{there}: is there already; delete it, or choose another folder with --out")
 
@@ -106,30 +127,46 @@ def all_or_none(folder: Path, files: Iterable[Path]) -> Iterator[Path]:
         files: in it; none of them is there.
 
     Yields:
-        A folder to write them to. A process that is killed leaves nothing but that, which the next one replaces.
+        A folder to write them to. What a process leaves that is killed is removed by the next one, see `check_new`.
 
     Raises:
         UserError: one of them is there, or another process writes such files here.
     """
     files = list(files)
     with _locked(folder):
-        check_new(files)  # again: another process may have been faster
+        _check_new(files)  # again: another process may have been faster
         draft = folder / _DRAFT
         try:
-            shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir()
             yield draft
             for file in files:
                 with suppress(FileNotFoundError):  # it was not needed
-                    (draft / file.name).rename(file)
+                    _put(draft / file.name, file)
         except BaseException as error:
             for file in files:
-                file.unlink(missing_ok=True)
+                if not _is_anothers(file, draft):
+                    file.unlink(missing_ok=True)
             if isinstance(error, OSError):
                 name_instead(error, draft, folder)
             raise
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _is_anothers(file: Path, draft: Path) -> bool:
+    """Whether a file was made meanwhile by somebody else: its draft is not the same."""
+    written = draft / file.name
+    return file.exists() and written.exists() and not written.samefile(file)
+
+
+def _put(draft: Path, file: Path) -> None:
+    """Gives a file its name beside that of its draft: where both are there, a killed process put it in place."""
+    try:
+        file.hardlink_to(draft)
+    except FileExistsError:  # made meanwhile
+        raise
+    except OSError:  # a file system without links
+        draft.rename(file)
 
 
 @contextmanager
@@ -163,12 +200,6 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file as it is."""
     with replacing(path) as draft:
         draft.write_bytes(content)
-
-
-def remove_drafts(path: Path) -> None:
-    """Removes what processes left that were killed while they wrote a file; no process may be writing it now."""
-    for draft in path.parent.glob(f".*.{path.name}"):
-        draft.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

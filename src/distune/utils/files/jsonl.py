@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distune.utils.files.json_files import parse_json
-from distune.utils.files.paths import check_appendable, read_file
+from distune.utils.files.paths import check_appendable, naming, read_file
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
@@ -25,7 +25,7 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
         OSError: see `check_appendable`.
     """
     check_appendable(path)
-    with path.open("ab+") as file:
+    with naming(path), path.open("ab+") as file:
         line = json.dumps(record).encode() + b"\n"
         if file.tell() > 0:
             file.seek(-1, os.SEEK_END)

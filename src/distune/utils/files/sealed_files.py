@@ -10,7 +10,7 @@ from typing import Any
 
 from distune.utils.files.atomic import write_text
 from distune.utils.files.json_files import as_json, read_json
-from distune.utils.files.paths import check_is_file
+from distune.utils.files.paths import check_is_file, naming
 
 _FILES, _CHECKSUM = "files", "checksum"
 _AT_ONCE = 2**20
@@ -75,7 +75,7 @@ def _checksum(held: Mapping[str, Any]) -> str:
 def _checksum_of(file: Path) -> str:
     check_is_file(file)
     found = 0
-    with file.open("rb") as stream:
+    with naming(file), file.open("rb") as stream:
         while block := stream.read(_AT_ONCE):
             found = zlib.crc32(block, found)
     return f"{found:08x}"

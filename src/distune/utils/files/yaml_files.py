@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from distune.errors import is_of_the_machine
 from distune.utils.files.paths import read_file
 from distune.utils.text import NOT_UNICODE, is_unicode, pasted
 
@@ -49,6 +50,8 @@ def load_yaml(path: Path) -> Any:
             f"is not in UTF-8 ({error.reason} at byte {error.start}); save it in UTF-8"
         ) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        if is_of_the_machine(error):
+            raise
         raise YamlFileError(f"cannot be read: {_short(error)}") from None
     return parse_yaml(text)
 

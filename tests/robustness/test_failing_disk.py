@@ -1,0 +1,61 @@
+"""A disk that fails while a file is read: the file is named, and neither it nor what it holds counts as bad."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distune.analysis.records.from_csv import from_csv
+from distune.config import DataConfig
+from distune.data.demo.demo import MARKER, read_demo
+from distune.data.readers.medpix import read_medpix
+from distune.data.readers.table_formats import open_table
+from distune.deployment.bundle import checksum_of, read_bundle_json
+from distune.errors import is_disk_fault
+from distune.store.checksums import block_checksums
+from distune.training.files.checkpoint import load_checkpoint
+from distune.utils.files.jsonl import read_lines
+from distune.utils.files.sealed_files import read_sealed
+from distune.utils.files.yaml_files import load_yaml
+
+FAILING = Path("/proc/self/mem")
+"""A regular file that can be opened, and not be read at its start."""
+
+
+def _medpix(file: Path) -> Any:
+    return read_medpix(DataConfig(reader="medpix", root=file.parent.parent))
+
+
+def _demo(file: Path) -> Any:
+    return read_demo(file.parent, DataConfig(reader="demo", root=file.parent), 0)
+
+
+READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    "yaml": ("c.yaml", load_yaml),
+    "trials": ("t.csv", from_csv),
+    "table": ("t.csv", open_table),
+    "json lines as a table": ("t.jsonl", open_table),
+    "json lines": ("t.jsonl", read_lines),
+    "sealed": ("r.json", read_sealed),
+    "bundle": ("labels.json", read_bundle_json),
+    "bundle's checksum": ("model.onnx", checksum_of),
+    "store's checksums": ("ids.npy", block_checksums),
+    "weights": ("s.safetensors", load_checkpoint),
+    "medpix": ("splitted_dataset/descriptions_train.jsonl", _medpix),
+    "demo": (MARKER, _demo),
+}
+
+
+@pytest.mark.skipif(not FAILING.exists(), reason="no file that fails")
+@pytest.mark.parametrize("reader", READERS)
+def test_a_file_that_the_disk_fails_to_read_is_named(tmp_path: Path, reader: str) -> None:
+    name, read = READERS[reader]
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.symlink_to(FAILING)
+    with pytest.raises(OSError, match=name) as failed:
+        read(file)
+    assert is_disk_fault(failed.value) and failed.value.filename == str(file)
