@@ -62,6 +62,11 @@ def test_a_generator_is_read_once() -> None:
     assert [example.text for example in found] == ["a", "b"]
 
 
+def test_a_frame_without_a_row_is_said_to_have_none(config: Config) -> None:
+    with pytest.raises(DataError, match="no row"):
+        with_data(config, frame().iloc[:0])
+
+
 @pytest.mark.parametrize("nothing", [*NOTHING, ""])
 def test_a_cell_that_holds_nothing_is_an_empty_one(config: Config, nothing: Any) -> None:
     root = with_data(config, frame(image=nothing, text=nothing, label=nothing)).data.root

@@ -54,6 +54,8 @@ def with_data(config: Config, data: Any) -> Config:
         return config
     if not is_frame(data):
         raise UserError(f"data: a data frame of pandas, not {type(data).__name__}")
+    if not len(data):
+        raise DataError(_SOURCE, ["it has no row"])
     header = columns_in(data)
     asked = config.data
     columns = {
@@ -211,7 +213,9 @@ def _bytes_of(image: Any) -> tuple[bytes, str]:
         return read_file(Path(file)), Path(file).suffix.lower()
     values = array_of(image) if is_picture(image) else image
     if not isinstance(values, np.ndarray):
-        raise UserError(f"an image of type {type(image).__name__}")
+        raise UserError(
+            f"an image of type {type(image).__name__}: give a path, a NumPy array or a Pillow image"
+        )
     return _png(values), ".png"
 
 

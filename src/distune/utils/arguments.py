@@ -98,7 +98,8 @@ def check_path(name: str, value: Any, *others: type) -> None:
         others: these types.
 
     Raises:
-        UserError: it is of another type, empty, longer than a path can be, or of characters that no path can have.
+        UserError: it is of another type, empty, longer than a path can be, of characters that no path can have, or
+            begins with `~`, which would be a folder of that name.
     """
     check_argument(name, value, str, Path, *others)
     if isinstance(value, others):
@@ -112,3 +113,7 @@ def check_path(name: str, value: Any, *others: type) -> None:
         raise UserError(f"{name}: {text!r} holds half a character, which no path can") from None
     if "\0" in text or longest > LONGEST_NAME or len(text) > LONGEST_PATH:
         raise UserError(f"{name}: {one_line(text, 80)!r} cannot be a path: too long, or with a NUL character")
+    if Path(text).parts[:1] == ("~",):
+        raise UserError(
+            f"{name}: {text!r}: Python does not put the home folder in; give Path({text!r}).expanduser()"
+        )
