@@ -24,7 +24,7 @@ from distune.errors import UserError, has_run_out
 from distune.utils.files.paths import read_file
 
 TABLES: dict[str, Components] = {"LOSSES": LOSSES, "FUSIONS": FUSIONS, "READERS": READERS}  # type: ignore[type-arg]
-_loaded: list[str] = []
+_loaded: dict[str, str] = {}
 
 
 def load_plugins(names: Iterable[str]) -> None:
@@ -38,13 +38,12 @@ def load_plugins(names: Iterable[str]) -> None:
     """
     for name in names:
         if name not in _loaded:
-            _add(name, _imported(name))
-            _loaded.append(name)
+            _loaded[name] = _add(name, _imported(name))
 
 
-def loaded_plugins() -> tuple[str, ...]:
-    """The modules that were loaded, in their order; every worker process loads the same."""
-    return tuple(_loaded)
+def loaded_plugins() -> dict[str, str]:
+    """The modules that were loaded, in their order, with the hash of each one's source; every worker loads the same."""
+    return dict(_loaded)
 
 
 def plugin_behind(error: BaseException) -> str | None:
@@ -66,7 +65,8 @@ def _modules(error: BaseException) -> list[str]:
     return [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
 
 
-def _add(name: str, module: ModuleType) -> None:
+def _add(name: str, module: ModuleType) -> str:
+    """Adds what a plugin defines, and gives the hash of its source."""
     tables = {table: found for table in TABLES if isinstance(found := getattr(module, table, None), dict)}
     if not any(tables.values()):
         raise UserError(
@@ -77,6 +77,7 @@ def _add(name: str, module: ModuleType) -> None:
     for table, found in tables.items():
         for component, value in found.items():
             TABLES[table].add(component, value, source)
+    return source
 
 
 def _check_kinds(name: str, tables: Mapping[str, Mapping[str, object]]) -> None:

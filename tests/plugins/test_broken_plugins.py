@@ -195,7 +195,7 @@ def test_a_table_holds_classes_of_its_kind(
 def test_an_error_in_a_plugin_is_called_its_own(loaded: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("my_package.losses")
     exec("def fails():\n    return {}['x']", module.__dict__)
-    monkeypatch.setattr("distune.plugins._loaded", ["my_packages", loaded])
+    monkeypatch.setattr("distune.plugins._loaded", {"my_packages": "", loaded: ""})
     for fails, plugin in ((module.fails, loaded), (lambda: {}["x"], None)):
         with pytest.raises(KeyError) as raised:
             fails()
@@ -222,7 +222,7 @@ def test_a_plugin_that_ends_the_process_is_named_and_a_signal_is_none(
     module = ModuleType("my_package")
     exec("import sys\ndef exits(): sys.exit(0)\ndef goes_on(handler): handler(15, None)", module.__dict__)
     exec("def skips(): raise BaseException", module.__dict__)
-    monkeypatch.setattr("distune.plugins._loaded", ["my_package"])
+    monkeypatch.setattr("distune.plugins._loaded", {"my_package": ""})
     for ends, code in (
         (module.exits, 1),
         (module.skips, 1),
@@ -242,7 +242,10 @@ def test_a_name_that_a_library_lacks_is_the_fault_of_the_plugin_that_asks_for_it
     exec("def fails():\n    from json import nothing_of_this_name", module.__dict__)
     with pytest.raises(ImportError) as raised:
         module.fails()
-    for loaded, token in ([], "json cannot be imported"), (["my_package"], "plugin my_package: ImportError"):
+    for loaded, token in (
+        ({}, "json cannot be imported"),
+        ({"my_package": ""}, "plugin my_package: ImportError"),
+    ):
         monkeypatch.setattr("distune.plugins._loaded", loaded)
         code, message = ending_of(raised.value)
         assert code == 1 and message.startswith(token)

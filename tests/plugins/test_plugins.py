@@ -73,7 +73,7 @@ def test_components_are_found_by_their_names(tiny_config: Callable[..., Config])
         config_with(tiny_config())
     load_plugins(["my_components"])
     load_plugins(["my_components"])
-    assert loaded_plugins() == ("my_components",)
+    assert list(loaded_plugins()) == ["my_components"]
     assert config_with(tiny_config()).distillation.loss == "halved"
     assert LOSSES["halved"].__name__ == "Halved" and FUSIONS["own"].__name__ == "Own"
     assert "halved" in (loss_group(tiny_config())["loss"].choices or ())

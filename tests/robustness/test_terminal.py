@@ -85,7 +85,7 @@ def test_what_libraries_warn_of_is_not_shown(
 
 
 def test_what_libraries_log_is_not_shown_and_what_a_plugin_logs_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distune.plugins._loaded", ["mypackage.losses"])
+    monkeypatch.setattr("distune.plugins._loaded", {"mypackage.losses": ""})
     shown = [
         name
         for name in (

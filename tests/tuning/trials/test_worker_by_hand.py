@@ -102,7 +102,7 @@ def test_each_score_is_answered_and_none_that_is_not_finite_is_sent() -> None:
 
 def test_messages_are_what_json_can_hold() -> None:
     task = TrialTask(3, {"student": {"lr": 0.1}}, "runs/3", attempt=2)
-    assert TrialTask(**json.loads(json.dumps(task.as_dict()))).as_dict() == {**task.as_dict(), "plugins": []}
+    assert TrialTask(**json.loads(json.dumps(task.as_dict()))).as_dict() == {**task.as_dict(), "plugins": {}}
     for message in (TrialOutcome("pruned", 0.25, 2, COST, {"x": 1}), Failure("crash", "boom", "tail", COST)):
         assert type(message).of(json.loads(json.dumps(asdict(message)))) == message  # type: ignore[attr-defined]
     assert EpochReported(1, "teacher", 3, 0.5).label == "teacher epoch 3"
@@ -167,11 +167,15 @@ def test_a_trial_has_its_plugins_before_its_function_is_looked_for(
     assert "outcome" in ended(function) and loaded == [()]
 
 
-def test_a_plugin_that_a_worker_alone_lacks_is_no_failure_of_the_trial(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["no_such_plugin", "changed"])
+def test_a_plugin_that_a_worker_lacks_or_has_another_of_is_no_failure_of_the_trial(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distune.plugins._loaded", {"same": "a1", "changed": "b2"})
     ours, _ = Pipe()
-    task = TrialTask(3, {}, str(tmp_path / "trial"), plugins=("no_such_plugin",))
+    task = TrialTask(3, {}, str(tmp_path / "trial"), plugins={"same": "a1", name: "c3"})
     failure = Failure.of(worker._result("a:b", task, ours)["failed"])
-    assert is_of_place(failure) and "no_such_plugin" in failure.message
+    assert is_of_place(failure) and name in failure.message
     assert not task.path.exists()
 
 
@@ -228,5 +232,5 @@ def test_pages_of_files_are_no_memory_of_a_worker(
 
 
 def test_a_worker_imports_the_plugins_of_its_coordinator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distune.plugins._loaded", ["mine"])
-    assert list(TrialTask(0, {}, "f").plugins) == ["mine"]
+    monkeypatch.setattr("distune.plugins._loaded", {"mine": "a1"})
+    assert TrialTask(0, {}, "f").as_dict()["plugins"] == {"mine": "a1"}

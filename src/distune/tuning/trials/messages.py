@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,7 +30,7 @@ class TrialTask:
         threads: CPU threads that the worker may use.
         attempt: 1 for the first time that this trial is given to a worker.
         dataset: fingerprint that the data set must have; empty takes any.
-        plugins: modules that the worker imports first; those of this process.
+        plugins: modules that the worker imports first, with the hashes of their sources; those of this process.
     """
 
     number: int
@@ -40,7 +40,7 @@ class TrialTask:
     threads: int = 1
     attempt: int = 1
     dataset: str | None = None
-    plugins: Sequence[str] = field(default_factory=loaded_plugins)
+    plugins: Mapping[str, str] = field(default_factory=loaded_plugins)
 
     @property
     def path(self) -> Path:

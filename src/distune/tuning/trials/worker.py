@@ -22,7 +22,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from distune.errors import UserError
-from distune.plugins import load_plugins
+from distune.plugins import load_plugins, loaded_plugins
 from distune.training.cost import Cost, peak_process_mb, reset_peak_memory
 from distune.tuning.coordinator.failures import failure_of, not_finite
 from distune.tuning.trials.messages import (
@@ -40,7 +40,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class LacksPluginError(UserError):
-    """What the coordinator could load, and this worker cannot."""
+    """This worker cannot load a plugin as the coordinator did."""
 
 
 def main(arguments: list[str]) -> None:
@@ -101,6 +101,12 @@ def _run(name: str, task: TrialTask, report: Report) -> TrialOutcome:
         load_plugins(task.plugins)
     except UserError as error:
         raise LacksPluginError(f"worker on {platform.node()}: {error}") from error
+    loaded = loaded_plugins()
+    if changed := [name for name, source in task.plugins.items() if loaded[name] != source]:
+        raise LacksPluginError(
+            f"worker on {platform.node()}: plugin {changed[0]} has another source than when the command began; "
+            "install the same everywhere, or leave it unchanged until the command ends"
+        )
     task.path.mkdir(parents=True, exist_ok=True)
     with FileLock(task.path / ".lock", timeout=LOCK_SECONDS):
         function: TrialFunction = resolve_name(name)
