@@ -37,7 +37,6 @@ OF_STUDY: Mapping[str, Reader] = {
 """Attributes of a study that the record holds under the same name, each with what reads it."""
 OF_TRIAL: Mapping[str, Reader] = {
     **dict.fromkeys(("device", "worker", "failure_kind", "failure_message"), attributes.text),
-    **dict.fromkeys(("attempts", "best_epoch"), attributes.whole),
     "stage_seconds": attributes.numbers,
     "teacher_score": attributes.number,
     "regression_score": attributes.number,

@@ -42,8 +42,6 @@ class TrialRecord:
         device_memory_mb: peak memory of the device in megabytes.
         device: name of the device.
         worker: name of the worker.
-        attempts: how often it was started.
-        best_epoch: epoch of the student that was kept.
         folder: its run folder.
         failure_kind: why it failed, in one word.
         failure_message: what the failure said.
@@ -70,8 +68,6 @@ class TrialRecord:
     device_memory_mb: float | None = None
     device: str | None = None
     worker: str | None = None
-    attempts: int | None = None
-    best_epoch: int | None = None
     folder: Path | None = None
     failure_kind: str | None = None
     failure_message: str | None = None
