@@ -29,9 +29,7 @@ from distune.models.encoders.hub.transfer import Transfer, megabytes, rate, show
 from tests.stand_ins import refusing_as
 
 snapshot_module: Any = import_module("distune.models.encoders.hub.snapshot")
-fetch_module: Any = import_module(
-    "distune.models.encoders.hub.fetch"
-)  # the package has a function of its name
+fetch_module: Any = import_module("distune.models.encoders.hub.fetch")
 SIZES = {
     "config.json": 2,
     "preprocessor_config.json": 3,
