@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from distune.errors import UserError
 from distune.models.encoders.hub.files import CONFIG, PROCESSORS, Needs, any_of
-from distune.models.encoders.hub.retry import HubRetry, is_final, reason, status
+from distune.models.encoders.hub.retry import HubRetry, is_final, is_from, reason, status
 from distune.models.encoders.hub.transfer import shown
 
 MAIN = "main"
@@ -126,12 +126,12 @@ def _explained(repository: str, revision: str | None, what: str) -> Iterator[Non
     except UserError:
         raise
     except Exception as error:
-        if _is_from(error, GatedRepoError):
+        if is_from(error, GatedRepoError):
             page = f"{constants.ENDPOINT}/{repository}"
             message = f"{repository}: the model is gated; accept its terms at {page}, then {token}"
-        elif _is_from(error, RepositoryNotFoundError):
+        elif is_from(error, RepositoryNotFoundError):
             message = f"{repository}: the hub has no such public model; check the name, and if it is private, {token}"
-        elif _is_from(error, RevisionNotFoundError):
+        elif is_from(error, RevisionNotFoundError):
             message = (
                 f"{repository}: there is no revision {revision!r}; check the branch, tag or full commit hash"
             )
@@ -151,15 +151,7 @@ def _explained(repository: str, revision: str | None, what: str) -> Iterator[Non
 def _why(error: BaseException) -> str:
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    return "HF_HUB_OFFLINE is set" if _is_from(error, OfflineModeIsEnabled) else reason(error)
-
-
-def _is_from(error: BaseException | None, kind: Callable[..., Any]) -> bool:
-    while error is not None:
-        if isinstance(error, kind):  # type: ignore[arg-type]
-            return True
-        error = error.__cause__
-    return False
+    return "HF_HUB_OFFLINE is set" if is_from(error, OfflineModeIsEnabled) else reason(error)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from distune.utils.files.atomic import NOT_WRITABLE
 
@@ -88,12 +88,8 @@ class HubRetry:
 
 def status(error: BaseException) -> int | None:
     """The HTTP status behind an error, None where the hub did not answer."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    for each in _chain(error):
-        if isinstance(each, HfHubHTTPError):
-            return int(each.response.status_code)
-    return None
+    answer = _answer(error)
+    return None if answer is None else int(answer.status_code)
 
 
 def is_final(error: BaseException) -> bool:
@@ -107,15 +103,20 @@ def is_final(error: BaseException) -> bool:
     )
 
     final = (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError, OfflineModeIsEnabled)
+    if is_from(error, final):
+        return True
     code = status(error)
     if code is not None:
-        return any(isinstance(each, final) for each in _chain(error)) or (
-            code < 500 and code not in (408, 429)
-        )
+        return code < 500 and code not in (408, 429)
     # A file that is not in the cache because the hub could not be asked is an `EntryNotFoundError` as well.
     missing = isinstance(error, EntryNotFoundError) and error.__cause__ is None
     local = any(isinstance(each, OSError) and each.errno in NOT_WRITABLE for each in _chain(error))
-    return missing or local or any(isinstance(each, final) for each in _chain(error))
+    return missing or local
+
+
+def is_from(error: BaseException, kinds: type[Exception] | tuple[type[Exception], ...]) -> bool:
+    """Whether an error, or one that it came from, is of a kind."""
+    return any(isinstance(each, kinds) for each in _chain(error))
 
 
 def reason(error: BaseException) -> str:
@@ -132,16 +133,21 @@ def reason(error: BaseException) -> str:
 
 def _asked_wait(error: BaseException) -> float | None:
     """The seconds that the hub asks to wait, in `Retry-After` or in `RateLimit: ...;t=SECONDS`."""
+    answer = _answer(error)
+    if answer is None:
+        return None
+    after = answer.headers.get("Retry-After", "")
+    if after.isdigit():
+        return float(after)
+    left = _SECONDS_LEFT.search(answer.headers.get("RateLimit", ""))
+    return float(left[1]) if left else None
+
+
+def _answer(error: BaseException) -> Any:
+    """What the hub answered; None where it did not."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    for each in _chain(error):
-        if isinstance(each, HfHubHTTPError):
-            after = each.response.headers.get("Retry-After", "")
-            if after.isdigit():
-                return float(after)
-            left = _SECONDS_LEFT.search(each.response.headers.get("RateLimit", ""))
-            return float(left[1]) if left else None
-    return None
+    return next((each.response for each in _chain(error) if isinstance(each, HfHubHTTPError)), None)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
