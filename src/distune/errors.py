@@ -77,6 +77,13 @@ def is_disk_full(error: BaseException) -> bool:
     return is_said or bool(_DISK_FULL.search(str(error)))
 
 
+def no_room(error: BaseException) -> int | None:
+    """Why a file could not grow, as the system numbers it: a full disk, or a file as large as it may be; else None."""
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return errno.EFBIG
+    return errno.ENOSPC if is_disk_full(error) else None
+
+
 def is_disk_fault(error: BaseException) -> TypeGuard[OSError]:
     """Whether a disk, or the connection to one, fails: another attempt may find the same file sound."""
     return isinstance(error, OSError) and error.errno in _OF_A_DISK

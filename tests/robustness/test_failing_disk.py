@@ -11,12 +11,15 @@ import pytest
 from distune.analysis.records.from_csv import from_csv
 from distune.config import DataConfig
 from distune.data.demo.demo import MARKER, read_demo
+from distune.data.pixels.dicom import dicom_header_of
+from distune.data.pixels.several_pictures import holds_several
 from distune.data.readers.medpix import read_medpix
 from distune.data.readers.table_formats import open_table
 from distune.deployment.bundle import checksum_of, read_bundle_json
 from distune.errors import is_disk_fault
 from distune.store.checksums import block_checksums
 from distune.training.files.checkpoint import load_checkpoint
+from distune.training.student import load_student
 from distune.utils.files.jsonl import read_lines
 from distune.utils.files.sealed_files import read_sealed
 from distune.utils.files.yaml_files import load_yaml
@@ -43,6 +46,9 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "bundle": ("labels.json", read_bundle_json),
     "bundle's checksum": ("model.onnx", checksum_of),
     "store's checksums": ("ids.npy", block_checksums),
+    "student": ("student.safetensors", lambda file: load_student(file.parent)),
+    "picture": ("a.png", lambda file: holds_several(str(file))),
+    "header": ("a.dcm", lambda file: dicom_header_of(str(file))),
     "weights": ("s.safetensors", load_checkpoint),
     "medpix": ("splitted_dataset/descriptions_train.jsonl", _medpix),
     "demo": (MARKER, _demo),

@@ -128,6 +128,12 @@ def test_an_error_has_the_name_that_the_user_gave(error: OSError, named: object)
     assert error.filename == named
 
 
+def test_of_a_renaming_the_second_name_is_that_which_the_user_gave() -> None:
+    error = OSError(errno.EIO, "broken", "/draft/.a", None, "/draft/a")
+    name_instead(error, Path("/draft"), Path("/final"))
+    assert error.filename2 == "/final/a"
+
+
 def test_files_that_belong_together_are_new_and_written_by_one(tmp_path: Path) -> None:
     files = [tmp_path / "a", tmp_path / "b"]
     check_new(files)

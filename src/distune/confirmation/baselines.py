@@ -12,7 +12,7 @@ from distune.confirmation.evaluation import Evaluation
 from distune.confirmation.statistics.files import baseline_folder, join_folds
 from distune.data import read_table
 from distune.data.table import Table
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.store import key_of
 from distune.training.files.prediction_files import write_predictions
 from distune.training.files.run_folder import check_unchanged, write_json
@@ -95,6 +95,8 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         if not (isinstance(found, dict) and all(isinstance(each, dict) for each in found.values())):
             raise ValueError("it holds no settings by task")
     except (OSError, ValueError) as error:
+        if is_of_the_machine(error):
+            raise
         raise UserError(f"{path} is damaged ({error}); delete {folder} and confirm again") from None
     check_unchanged(path, f"Delete {folder} and confirm again.")
     return found

@@ -79,6 +79,7 @@ def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:
 
     Raises:
         UserError: the folder has no student, or a damaged one.
+        OSError: its file cannot be read.
     """
     try:
         saved = load_checkpoint(folder / WEIGHTS)
@@ -87,7 +88,7 @@ def load_student(folder: Path) -> tuple[Classifier, Config, tuple[Task, ...]]:
                 f"{folder} has no {WEIGHTS}: the run did not finish, or its weights were cleaned up"
             )
         tasks = tuple(_task(held) for held in saved.values["tasks"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder / WEIGHTS} is damaged ({error}); train the run again") from None
     config = run_config(folder)
     check_unchanged(folder / WEIGHTS)

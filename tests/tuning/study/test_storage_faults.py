@@ -3,6 +3,7 @@ clock that is set: named, and nothing is lost."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -155,6 +156,19 @@ def test_a_file_that_cannot_be_written_is_waited_for_and_named(study, caplog):
     with pytest.raises(UserError, match="cannot be written"):
         waits.retry()(lambda: study.set_user_attr("a", 1))
     assert len(waits.seconds) > 2 and "readonly" in caplog.text
+
+
+def test_a_file_that_may_not_grow_is_said_to_be_too_large(study):
+    """SQLite calls what the limit refuses a fault of the disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as failed:
+            Waits().retry()(lambda: study.set_user_attr("a", "x" * 2**17))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert failed.value.errno == errno.EFBIG
 
 
 def test_a_lock_of_another_program_is_waited_out_and_said(tmp_path, study, monkeypatch, caplog):

@@ -14,6 +14,7 @@ from distune.data.audit.findings import AuditSection, Finding, Row
 from distune.data.pixels.dicom import dicom_header_of
 from distune.data.pixels.images import located
 from distune.data.table import Table
+from distune.utils.files.paths import naming
 from distune.utils.threads import threaded
 
 SEVERE_SKILL = 0.95
@@ -38,7 +39,7 @@ def file_forms(paths: Sequence[str]) -> list[FileForm]:
         if (header := dicom_header_of(path)) is not None:
             mode = f"{header.photometric} {header.bits} bit"
             return FileForm("DICOM", mode, header.width, header.height)
-        with Image.open(path) as opened:
+        with naming(Path(path)), Image.open(path) as opened:
             return FileForm(opened.format or Path(path).suffix, opened.mode, *opened.size)
 
     return list(threaded(read, paths, step="reading image headers"))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from distune.data.pixels.decoder_messages import check_decoded
 from distune.data.pixels.intensity import PixelRules, eight_bit, scaled, windowed
 from distune.errors import UserError
+from distune.utils.files.paths import naming
 
 INSTALL = "DICOM files need pydicom: pip install 'distune[dicom]'"
 SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -72,7 +73,7 @@ def dicom_header_of(path: str) -> DicomHeader | None:
         UserError: pydicom is not installed, or the file has no pixels or is damaged.
         OSError: the file cannot be read.
     """
-    with Path(path).open("rb") as file:
+    with naming(Path(path)), Path(path).open("rb") as file:
         return dicom_header_in(file, path)
 
 

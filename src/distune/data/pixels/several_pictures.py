@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from distune.data.pixels.dicom import dicom_header_of
 from distune.errors import is_of_the_machine
+from distune.utils.files.paths import naming
 from distune.utils.text import counted
 
 
@@ -30,7 +32,7 @@ def holds_several(path: str) -> bool:
             return header.frames > 1
         from PIL import Image
 
-        with Image.open(path) as opened:
+        with naming(Path(path)), Image.open(path) as opened:
             return has_more(opened)
     except Exception as error:  # no Pillow, or an image that it does not know
         if is_of_the_machine(error):

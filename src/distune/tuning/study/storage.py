@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import tempfile
 import time
@@ -11,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distune.errors import UserError, is_disk_full
+from distune.errors import UserError, no_room
 from distune.tuning.study.slow_answers import say_slow_answers, waiting_for
 from distune.tuning.study.storage_url import (
     has_bare_at,
@@ -34,6 +33,9 @@ CONNECT_SECONDS = 10
 """Seconds that one attempt to reach a server may take; the operating system would try for minutes."""
 LOCK_SECONDS, LOCK_SECONDS_OF_READERS = 60, 10
 """Seconds that one attempt waits for what another program has locked; PostgreSQL would wait for ever, MySQL a year."""
+_UNEXPLAINED = re.compile(r"unable to open database file|disk I/O error")
+_MORE = 2**16
+"""Bytes that SQLite may add at once."""
 _OF_SQLITE = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 """Readers do not stop the writer, and a commit waits for no disk; a killed process loses nothing."""
 _DRIVERS_WITH_CONNECT_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
@@ -124,8 +126,9 @@ def open_engine(url: str, file: Path | None = None) -> Iterator[None]:
         with waiting_for(redacted(url)):
             yield
     except (*database, ImportError, RuntimeError, LookupError, ValueError) as error:
-        if is_disk_full((file and _why_no_file(error.__cause__ or error, file)) or error.__cause__ or error):
-            raise OSError(errno.ENOSPC, "no space for the storage", str(file or redacted(url))) from None
+        found = (file and _why_not_written(error.__cause__ or error, file)) or error.__cause__ or error
+        if number := no_room(found):
+            raise OSError(number, "no space for the storage", str(file or redacted(url))) from None
         raise UserError(f"storage {redacted(url)} cannot be opened: {reason(error, url)}") from None
 
 
@@ -289,15 +292,17 @@ class _SameFile:
 def _with_its_reason(about: ExceptionContext, file: Path) -> OperationalError | None:
     from sqlalchemy.exc import OperationalError
 
-    found = _why_no_file(about.original_exception, file)
+    found = _why_not_written(about.original_exception, file)
     return None if found is None else OperationalError(about.statement, None, found)
 
 
-def _why_no_file(error: BaseException, file: Path) -> OSError | None:
-    """Why SQLite could not make a file beside its database: it says nothing of the disk itself."""
-    if "unable to open database file" in str(error):
+def _why_not_written(error: BaseException, file: Path) -> OSError | None:
+    """Why SQLite could not make a file beside its database, or write one: it says nothing of the disk itself."""
+    if _UNEXPLAINED.search(str(error)):
+        beside = (file, file.with_name(f"{file.name}-wal"))
         try:
-            tempfile.TemporaryFile(dir=file.parent).close()
+            with tempfile.TemporaryFile(dir=file.parent) as probe:
+                probe.truncate(_MORE + max(each.stat().st_size for each in beside if each.exists()))
         except OSError as found:
             return found
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import re
@@ -10,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from distune.errors import UserError, is_disk_full
+from distune.errors import UserError, no_room
 from distune.tuning.study.storage import is_not_found
 
 Result = TypeVar("Result")
@@ -95,13 +94,11 @@ class StorageRetry:
                     raise
                 fault = "cannot be written" if _REFUSED.search(cause) else "does not answer"
                 began = self._clock() if began is None else began
-                is_full = is_disk_full(getattr(error.__cause__ or error, "orig", None) or error)
-                if self._clock() - began >= min(self._seconds(), FULL_SECONDS if is_full else math.inf):
+                full = no_room(getattr(error.__cause__ or error, "orig", None) or error)
+                if self._clock() - began >= min(self._seconds(), FULL_SECONDS if full else math.inf):
                     self._limit = 0.0
-                    if is_full:
-                        raise OSError(
-                            errno.ENOSPC, f"the disk is full ({cause})", "the study's storage"
-                        ) from error
+                    if full:
+                        raise OSError(full, f"no room ({cause})", "the study's storage") from error
                     raise UserError(
                         f"the storage {fault} ({cause}); what was not written is resumed from its run folder "
                         "when the same command runs again"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from distune.errors import UserError, is_disk_fault, is_disk_full
+from distune.errors import UserError, is_disk_fault, no_room
 from distune.utils.files.drafts import draft_of, held
 from distune.utils.files.paths import GONE
 
@@ -79,12 +79,12 @@ def name_instead(error: OSError, draft: Path, final: Path) -> None:
         draft: what was written.
         final: what it would have become.
     """
-    if error.filename is None and (is_disk_full(error) or is_disk_fault(error) or error.errno == errno.EFBIG):
+    if error.filename is None and (no_room(error) or is_disk_fault(error)):
         error.filename = str(final)
-    elif error.filename2 is None and isinstance(error.filename, str):
-        written = Path(error.filename)
-        if written.is_relative_to(draft):
-            error.filename = str(final / written.relative_to(draft))
+    last = "filename" if error.filename2 is None else "filename2"  # which of them a message names
+    written = getattr(error, last)
+    if isinstance(written, str) and Path(written).is_relative_to(draft):
+        setattr(error, last, str(final / Path(written).relative_to(draft)))
     if error.errno == errno.ENOENT and not final.parent.exists():
         error.strerror = GONE
 
