@@ -91,7 +91,12 @@ def test_train_lays_its_options_over_the_config(distune: Command, called: Any) -
     assert distune("train", "c.yaml", "--out", "a")[0] == 0
     options = "--out b --test --gpu cuda:1 --data-root d --teacher-epochs 2 --student-epochs 3 --seed 9"
     code, said, _ = distune("train", "c.yaml", *options.split(), "--set", "student.lr=0.5")
-    assert code == 0 and "run folder b" in said and said.endswith("wrote b\n")
+    assert code == 0 and "run folder b\n" in said and said.endswith("wrote b\n")
+    Path("b").mkdir(exist_ok=True)
+    for name in ("config.yaml", "environment.json"):
+        Path("b", name).write_text(Path("c.yaml").read_text())
+    assert "run folder b of an unfinished run\n" in distune("train", "c.yaml", "--out", "b")[1]
+    calls.pop()
     (plain, first, how), (config, second, given) = calls
     assert (first, second) == (Path("a"), Path("b")) and (how["open_test"], given["open_test"]) == (
         False,

@@ -99,7 +99,8 @@ def train(
     from distune.training.run import run
 
     with claimed(chosen, out, RUNS, overwrite=overwrite) as folder:
-        say(f"{'resuming' if (folder / CONFIG).exists() else 'run folder'} {folder}")
+        # How much of it is resumed, if any, is said stage by stage.
+        say(f"run folder {folder}{' of an unfinished run' if (folder / CONFIG).exists() else ''}")
         result = run(chosen, folder, callback=_ShowEpochs(), open_test=test)
     print_results(result.results)
     say(f"wrote {folder}")
