@@ -13,13 +13,12 @@ from distune.config.files import (
     value_at,
     with_values,
 )
-from distune.config.model import EncoderConfig, Modality, ModelConfig, StudentConfig, TeacherConfig
+from distune.config.model import EncoderConfig, Modality, ModelConfig, StudentConfig
 from distune.config.search_space import SearchParameter, config_key_of
 from distune.config.study import StudyConfig
-from distune.config.training import CacheConfig, DistillationConfig, TrainingConfig
+from distune.config.training import DistillationConfig, TrainingConfig
 
 __all__ = [
-    "CacheConfig",
     "Config",
     "DataConfig",
     "DistillationConfig",
@@ -33,7 +32,6 @@ __all__ = [
     "StudyConfig",
     "TaskConfig",
     "TaskKind",
-    "TeacherConfig",
     "TrainingConfig",
     "as_dict",
     "config_key_of",

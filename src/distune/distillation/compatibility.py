@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from distune.components import LOSSES
 from distune.config import Config, Modality
-from distune.distillation.losses import LOSSES
 from distune.distillation.plugin_parts import plugin_problems
 
 

@@ -8,9 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from distune.components import LOSSES
 from distune.config import Config, ModelConfig
 from distune.distillation.base import LossShapes
-from distune.distillation.losses import LOSSES
 from distune.errors import UserError, has_run_out
 from distune.models.fusion import FUSIONS, FusionOutput
 from distune.models.outputs import ModelOutput

@@ -5,8 +5,8 @@ and renamed, so it exists whole or not at all, and is read as memory maps.
 """
 
 from distune.store.entry import Entry
-from distune.store.listing import KINDS, StoredEntry
+from distune.store.listing import KINDS
 from distune.store.manifest import key_of
 from distune.store.store import Store, cache_folder
 
-__all__ = ["KINDS", "Entry", "Store", "StoredEntry", "cache_folder", "key_of"]
+__all__ = ["KINDS", "Entry", "Store", "cache_folder", "key_of"]
