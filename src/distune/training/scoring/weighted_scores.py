@@ -6,6 +6,7 @@ A weight of 2 counts an example twice, a weight of 0 leaves it out; under equal 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -97,25 +98,13 @@ def _quadratic_kappa(task: Task, truth: NDArray[np.int64], probabilities: Floats
     return np.where(total > 0, np.nan_to_num(kappa), np.nan)
 
 
-def _auroc(task: Task, truth: NDArray[np.int64], probabilities: Floats, weights: Floats) -> Floats:
-    return _over_classes(task, truth, probabilities, weights, area_under_roc, ranks_two_classes_alike=True)
-
-
-def _average_precision(
-    task: Task, truth: NDArray[np.int64], probabilities: Floats, weights: Floats
-) -> Floats:
-    return _over_classes(
-        task, truth, probabilities, weights, _area_under_precision, ranks_two_classes_alike=False
-    )
-
-
 def _over_classes(
     task: Task,
     truth: NDArray[np.int64],
     probabilities: Floats,
     weights: Floats,
-    area: Callable[[NDArray[np.bool_], Floats, Floats], Floats],
     *,
+    area: Callable[[NDArray[np.bool_], Floats, Floats], Floats],
     ranks_two_classes_alike: bool,
 ) -> Floats:
     """Mean of an area of each class, or label, against the rest, over those for which it is defined."""
@@ -180,7 +169,7 @@ def _mean(values: Floats) -> Floats:
 _SCORES: Mapping[ScoreName, Callable[[Task, NDArray[np.int64], Floats, Floats], Floats]] = {
     "macro_f1": _macro_f1,
     "balanced_accuracy": _balanced_accuracy,
-    "auroc": _auroc,
-    "average_precision": _average_precision,
+    "auroc": partial(_over_classes, area=area_under_roc, ranks_two_classes_alike=True),
+    "average_precision": partial(_over_classes, area=_area_under_precision, ranks_two_classes_alike=False),
     "quadratic_kappa": _quadratic_kappa,
 }
