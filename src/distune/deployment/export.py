@@ -16,7 +16,7 @@ from distune.data.ragged import LENGTH_STEP
 from distune.data.tokenizer import HashTokenizer, SubwordTokenizer
 from distune.deployment import bundle as files
 from distune.deployment.description import HASHED_WORDS, SUBWORDS
-from distune.deployment.graph import INSTALL, write_graph
+from distune.deployment.graph import write_graph
 from distune.deployment.model_card import external_evaluations, model_card
 from distune.deployment.parity import (
     PARITY,
@@ -174,7 +174,7 @@ def _require_packages() -> None:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ModuleNotFoundError:
-        raise UserError(INSTALL) from None
+        raise UserError("the export needs onnx and onnxruntime; pip install 'distune[export]'") from None
 
 
 def _table(folder: Path, model: TrainedStudent, data_root: Path | None, *, is_needed: bool) -> Table | None:

@@ -18,7 +18,6 @@ from distune.models.classifier import Classifier
 from distune.training.torch_settings import torch_defaults
 
 OPSET = 17
-INSTALL = "the export needs onnx and onnxruntime; pip install 'distune[export]'"
 EXAMPLES, LENGTH = 2, 16
 """Shape that is traced; both are left open in the graph."""
 
@@ -68,12 +67,10 @@ def write_graph(student: Classifier, tasks: tuple[Task, ...], file: Path) -> Non
         file: the new file.
 
     Raises:
-        UserError: onnx is not installed, or the student has a part that cannot be exported.
+        UserError: the student has a part that cannot be exported.
     """
-    try:
-        import onnx
-    except ModuleNotFoundError:
-        raise UserError(INSTALL) from None
+    import onnx
+
     graph = Graph(student.float().cpu()).eval()
     axes = {name: {0: "batch"} for name in ABSENT.values()}
     axes |= {PIXELS: {0: "batch"}, IDS: {0: "batch", 1: "length"}, MASK: {0: "batch", 1: "length"}}
