@@ -183,15 +183,10 @@ def explained(name: str, kind: Kind) -> Iterator[None]:
         is_known = isinstance(error, UserError) or has_run_out(error)
         if is_known or (isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM):
             raise
-        raise UserError(_cannot_be_built(name, kind, error)) from error
-
-
-def _cannot_be_built(name: str, kind: Kind, error: Exception) -> str:
-    said = first_line(error)
-    return (
-        f"{name}: it cannot be built as the {kind} encoder ({type(error).__name__}: {said}); take another one, or "
-        "check that its files are complete and of a version that transformers reads"
-    )
+        raise UserError(
+            f"{name}: it cannot be built as the {kind} encoder ({type(error).__name__}: {first_line(error)}); take "
+            "another one, or check that its files are complete and of a version that transformers reads"
+        ) from error
 
 
 def _refuse_rank(config: EncoderConfig) -> None:

@@ -52,7 +52,9 @@ def draw_slices(findings: Findings) -> Figure | None:
         )
         for place, score, trial in zip(across, scores, shown, strict=True):
             if trial.number == best:
-                _ring(axes, place, score)
+                axes.plot(
+                    [place], [score], "o", markersize=9, fillstyle="none", color=ORANGE, markeredgewidth=1.8
+                )
         _rug(axes, parameter, pruned)
         _scale(axes, parameter)
         _span(axes, parameter)
@@ -99,10 +101,6 @@ def _span(axes: Axes, parameter: Parameter) -> None:
     else:
         margin = 0.06 * (high - low) or 0.5
         axes.set_xlim(low - margin, high + margin)
-
-
-def _ring(axes: Axes, across: float, score: float) -> None:
-    axes.plot([across], [score], "o", markersize=9, fillstyle="none", color=ORANGE, markeredgewidth=1.8)
 
 
 def _scale(axes: Axes, parameter: Parameter) -> None:

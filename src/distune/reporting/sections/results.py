@@ -31,7 +31,10 @@ FUSION_PARTS = tuple(
 
 def section(findings: Findings, figures: Mapping[str, Figure]) -> Section:
     """Top ten and status distribution."""
-    return Section("Results", parts=(_top(findings), _status(findings), *_course(figures)))
+    parts = [_top(findings), _status(findings)]
+    if "history" in figures:
+        parts.append(Section("Course of the search", (figures["history"],)))
+    return Section("Results", parts=tuple(parts))
 
 
 def top_table(findings: Findings) -> TableBlock:
@@ -99,10 +102,6 @@ def _top(findings: Findings) -> Section:
             top_table(findings),
         ),
     )
-
-
-def _course(figures: Mapping[str, Figure]) -> tuple[Section, ...]:
-    return (Section("Course of the search", (figures["history"],)),) if "history" in figures else ()
 
 
 def _status(findings: Findings) -> Section:

@@ -61,16 +61,14 @@ class HubRetry:
                 self._answered = self._answered or status(error) is not None
                 wait = self._wait(error, attempt)
                 spent = self._clock() - began
-                if is_final(error) or spent + wait > GIVE_UP_SECONDS or self._is_silent(attempt):
+                is_silent = not self._answered and attempt >= SILENT_ATTEMPTS
+                if is_final(error) or spent + wait > GIVE_UP_SECONDS or is_silent:
                     raise
                 _log.warning("%s: %s; asking again in %.0f s", what, reason(error), wait)
                 self._rest(wait)
             else:
                 self._answered = True
                 return answer
-
-    def _is_silent(self, attempt: int) -> bool:
-        return not self._answered and attempt >= SILENT_ATTEMPTS
 
     def _wait(self, error: BaseException, attempt: int) -> float:
         backoff = min(LONGEST_WAIT, 2.0 ** (attempt - 1))
