@@ -17,9 +17,9 @@ from distune.data.table import MISSING, Task
 from distune.errors import UserError
 from distune.training.files import prediction_files
 from distune.training.files.prediction_files import Predictions
-from distune.training.files.run_folder import CONFIG, RESULTS, check_unchanged, read_text, results_of
+from distune.training.files.run_folder import CONFIG, METRICS, RESULTS, check_unchanged, read_text, results_of
 from distune.training.scoring.metrics import confusion_matrix
-from distune.utils.files.json_files import parse_json
+from distune.utils.files.jsonl import parse_lines
 from distune.utils.files.yaml_files import YamlFileError, parse_yaml
 
 STAGES = ("teacher", "student")
@@ -148,7 +148,7 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
 
 def read_curves(folder: Path) -> tuple[Curve, ...] | Unknown:
     """The learning curves of `metrics.jsonl`; of an epoch that was written twice the last line counts."""
-    path = folder / "metrics.jsonl"
+    path = folder / METRICS
     written = _text(path)
     if isinstance(written, Unknown):
         return written
@@ -157,9 +157,8 @@ def read_curves(folder: Path) -> tuple[Curve, ...] | Unknown:
     except UserError as error:
         return Unknown(str(error))
     by_stage: dict[str, dict[int, Mapping[str, Any]]] = {}
-    for row in written.split("\n"):  # JSON may hold other characters that Python takes for line ends
-        entry = _json(row)
-        if isinstance(entry, Mapping):
+    for entry in parse_lines(written.encode()):
+        if entry is not None:  # a line that was cut off when the run was killed
             stage, epoch = text(entry.get("stage")), whole(entry.get("epoch"))
             if stage is not None and epoch is not None and number(entry.get("dev_score")) is not None:
                 by_stage.setdefault(stage, {})[epoch] = entry
@@ -282,11 +281,3 @@ def _check_size(path: Path) -> None:
     """A report is drawn in seconds, or says what it leaves out."""
     if path.is_file() and path.stat().st_size > LARGEST:
         raise UserError(f"{path} is larger than {LARGEST // 1_000_000} MB and is not read.")
-
-
-def _json(written: str) -> Any:
-    """JSON, or None for a line that was cut off when the run was killed."""
-    try:
-        return parse_json(written)
-    except ValueError:
-        return None

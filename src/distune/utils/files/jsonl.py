@@ -37,17 +37,21 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any] | None]:
-    """Reads a file of JSON lines.
+    """Reads a file of JSON lines, see `parse_lines`; none where there is no file."""
+    try:
+        return parse_lines(read_file(path))
+    except FileNotFoundError:
+        return []
+
+
+def parse_lines(content: bytes) -> list[dict[str, Any] | None]:
+    """Reads JSON lines.
 
     Lines end at a line feed and nowhere else: JSON may hold other characters that Python takes for line ends.
 
     Returns:
-        One object a line, in file order, and None for a line that is damaged; empty where there is no file.
+        One object a line, in their order, and None for a line that is damaged.
     """
-    try:
-        content = read_file(path)
-    except FileNotFoundError:
-        return []
     return [_object(line) for line in content.split(b"\n") if line.strip()]
 
 
