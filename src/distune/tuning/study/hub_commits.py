@@ -51,8 +51,7 @@ def with_study_commits(
             wanted = encoder.model_copy(update={"revision": revision})
             for commit in fetch_encoders([(wanted, kind)], retry).values():
                 commits.setdefault(model_key(encoder), commit)
-            if not encoder.is_absent:
-                inspect_encoder(wanted, kind, questions[0].base.data.image_size)
+            inspect_encoder(wanted, kind, questions[0].base.data.image_size)
         # Of coordinators that look at once the first to write wins; the others take its commits in the next turn.
         if commits == known or retrying(
             lambda known=known, commits=commits: claim_of_study(  # type: ignore[misc]
