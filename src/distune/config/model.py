@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from distune.config.section import ConfigSection, Fraction, HomeName
 
 Freeze = Literal["none", "all"] | Annotated[int, Field(ge=1)]
 FusionName = Annotated[str, AfterValidator(FUSIONS.check)]
+Kind = Literal["vision", "text"]
 Modality = Literal["image", "text"]
 NO_ENCODER = "none"
 
@@ -83,10 +85,16 @@ class ModelConfig(ConfigSection):
     """Peak learning rate."""
 
     @property
+    def encoders(self) -> Mapping[Kind, EncoderConfig]:
+        """The encoders that the model has, by what kind they are."""
+        both: dict[Kind, EncoderConfig] = {"vision": self.vision, "text": self.text}
+        return {kind: encoder for kind, encoder in both.items() if not encoder.is_absent}
+
+    @property
     def modalities(self) -> tuple[Modality, ...]:
         """What the model reads: image, text, or both."""
-        encoders: tuple[tuple[Modality, EncoderConfig], ...] = (("image", self.vision), ("text", self.text))
-        return tuple(modality for modality, encoder in encoders if not encoder.is_absent)
+        reads: dict[Kind, Modality] = {"vision": "image", "text": "text"}
+        return tuple(reads[kind] for kind in self.encoders)
 
     @model_validator(mode="after")
     def _reads_something(self) -> ModelConfig:

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from distune.config.experiment import Config
 from distune.config.files import as_dict, parse_config, with_values
-from distune.config.model import EncoderConfig
+from distune.config.model import EncoderConfig, Kind, ModelConfig
 
-Place = tuple[Literal["teacher", "student"], Literal["vision", "text"]]
+Role = Literal["teacher", "student"]
+Place = tuple[Role, Kind]
 PLACES: tuple[Place, ...] = (
     ("teacher", "vision"), ("teacher", "text"), ("student", "vision"), ("student", "text")
 )  # fmt: skip
@@ -17,9 +18,9 @@ PLACES: tuple[Place, ...] = (
 
 def encoders_of(config: Config) -> Iterator[tuple[Place, EncoderConfig]]:
     """The encoders that a config's models have, each with its section and field."""
-    for role, kind in PLACES:
-        encoder = getattr(getattr(config, role), kind)
-        if not encoder.is_absent:
+    roles: tuple[tuple[Role, ModelConfig], ...] = (("teacher", config.teacher), ("student", config.student))
+    for role, model in roles:
+        for kind, encoder in model.encoders.items():
             yield (role, kind), encoder
 
 

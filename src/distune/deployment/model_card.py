@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from distune import __version__
-from distune.config import Config, EncoderConfig
+from distune.config import Config
 from distune.data.table import SPLITS, Split, Table, Task
 from distune.errors import UserError
 from distune.models.encoders.catalogue import CATALOGUE
@@ -80,7 +80,7 @@ def _model(config: Config, tasks: Sequence[Task], weights: str) -> Iterator[str]
     for task in tasks:
         kind = KINDS[task.kind]
         yield f"- {_said(task.name)}{kind}: {', '.join(_said(name) for name in task.classes)}"
-    encoders = _encoders(config)
+    encoders = config.student.encoders.values()
     fusion = f"; fusion: {config.student.fusion}" if len(encoders) > 1 else ""
     yield f"- encoders: {', '.join(_said(encoder.name) for encoder in encoders)}{fusion}"
     yield f"- weights: {weights}"
@@ -223,13 +223,9 @@ def _limits(config: Config) -> Iterator[str]:
 def _licences(config: Config) -> Iterator[str]:
     yield "## Licences"
     yield ""
-    for encoder in _encoders(config):
+    for encoder in config.student.encoders.values():
         entry = CATALOGUE.get(encoder.name)
         licence = entry.licence if entry else "not known to Distune"
         said = "built in, no published weights" if licence == "-" else licence
         yield f"- {_said(encoder.name)}: {said}"
     yield "- data: not known to Distune; see where the data set was published"
-
-
-def _encoders(config: Config) -> list[EncoderConfig]:
-    return [encoder for encoder in (config.student.vision, config.student.text) if not encoder.is_absent]

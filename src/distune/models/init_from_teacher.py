@@ -7,7 +7,6 @@ from torch import nn
 from distune.config import ModelConfig
 from distune.errors import UserError
 from distune.models.encoders.base import Encoder
-from distune.models.encoders.catalogue import Kind
 from distune.models.encoders.inspection import inspect_encoder
 
 
@@ -18,12 +17,8 @@ def check_copyable(teacher: ModelConfig, student: ModelConfig) -> None:
         UserError: the teacher has no such encoder, the student's layers are listed by number, or the word embeddings
             have different ranks.
     """
-    for part, theirs, ours in (
-        ("vision", teacher.vision, student.vision),
-        ("text", teacher.text, student.text),
-    ):
-        if ours.is_absent:
-            continue
+    for part, ours in student.encoders.items():
+        theirs = getattr(teacher, part)
         if theirs.is_absent:
             raise UserError(
                 f"init_from_teacher: teacher.{part} is none, so there are no layers that the student's {part} encoder "
@@ -54,12 +49,8 @@ def check_start(teacher: ModelConfig, student: ModelConfig, image_size: int | No
         UserError: as `check_copyable` and `copy_layers`.
     """
     check_copyable(teacher, student)
-    kinds: tuple[Kind, ...] = ("vision", "text")
-    for kind in kinds:
-        if not getattr(student, kind).is_absent:
-            matching_parts(
-                *(inspect_encoder(getattr(of, kind), kind, image_size) for of in (teacher, student))
-            )
+    for kind in student.encoders:
+        matching_parts(*(inspect_encoder(getattr(of, kind), kind, image_size) for of in (teacher, student)))
 
 
 def copy_layers(teacher: Encoder, student: Encoder) -> None:

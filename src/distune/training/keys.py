@@ -12,10 +12,9 @@ from typing import Any
 import cv2
 
 from distune.components import FUSIONS
-from distune.config import Config, EncoderConfig, ModelConfig, as_dict
+from distune.config import Config, ModelConfig, as_dict
 from distune.config.section import ConfigSection
 from distune.distillation import LOSSES
-from distune.models.encoders.catalogue import Kind
 from distune.models.encoders.fingerprint import identity
 from distune.training.devices import Compute
 from distune.utils.seeds import derived_seed
@@ -148,10 +147,9 @@ def _without_defaults(section: ConfigSection, *names: str) -> dict[str, Any]:
 
 def _model(config: Config, section: ModelConfig, stage: str) -> dict[str, Any]:
     seed = model_seed(config, stage)
-    encoders: tuple[tuple[Kind, EncoderConfig], ...] = (("vision", section.vision), ("text", section.text))
-    weights = [identity(encoder, kind, seed) for kind, encoder in encoders if not encoder.is_absent]
+    weights = [identity(encoder, kind, seed) for kind, encoder in section.encoders.items()]
     values = _without_defaults(section, "modality_dropout")
-    for kind, _ in encoders:
+    for kind in ("vision", "text"):
         del values[kind]["revision"]  # the commit is in the encoder's identity, wherever it is named
     missing = {"missing": config.data.missing} if config.data.missing != "stop" else {}
     return {stage: values, "weights": weights, **missing, **FUSIONS.source(section.fusion)}

@@ -8,11 +8,10 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from distune.config import Config, EncoderConfig
+from distune.config import Config
 from distune.data.table import Table, Task
 from distune.errors import UserError
 from distune.models.classifier import Classifier, build_classifier
-from distune.models.encoders.catalogue import Kind
 from distune.models.encoders.fingerprint import identity
 from distune.models.parameters import load_trained_state, trained_state
 from distune.training.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -41,11 +40,7 @@ def student_seed(config: Config) -> int:
 def encoder_identities(config: Config) -> dict[str, str]:
     """What the student's encoders are built from, vision and text: names, a hash of their files, what is kept."""
     seed = student_seed(config)
-    encoders: tuple[tuple[Kind, EncoderConfig], ...] = (
-        ("vision", config.student.vision),
-        ("text", config.student.text),
-    )
-    return {kind: identity(encoder, kind, seed) for kind, encoder in encoders if not encoder.is_absent}
+    return {kind: identity(encoder, kind, seed) for kind, encoder in config.student.encoders.items()}
 
 
 def _check_encoders(config: Config, folder: Path) -> None:

@@ -119,8 +119,7 @@ class TeacherStage:
     def regression(self) -> float | None:
         """See `Teacher.regression`; found once for all teachers on these encoders and data."""
         config = self.config.teacher
-        read = [each for each in (config.vision, config.text) if not each.is_absent]
-        if any(each.freeze != "all" for each in read):
+        if any(encoder.freeze != "all" for encoder in config.encoders.values()):
             return None
 
         def compute(entry: Entry) -> None:
