@@ -240,7 +240,6 @@ def test_where_encoders_come_from_is_recorded_by_their_place_on_the_hub() -> Non
         config.teacher.vision, "text"
     )
     assert not revisions.is_known(EncoderConfig(name="nothing"), "vision")
-    assert revisions.is_known(EncoderConfig(name="none"), "vision")
 
 
 def test_what_the_cache_says_that_a_commit_has_not_is_not_asked_for_again(

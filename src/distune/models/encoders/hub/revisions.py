@@ -20,8 +20,6 @@ def repository(encoder: EncoderConfig, kind: Kind) -> str | None:
     Raises:
         UserError: the name is unknown or of the other kind.
     """
-    if encoder.is_absent:
-        return None
     source = find(encoder.name, kind)
     needs_no_files = isinstance(source, CatalogueEntry) and not encoder.pretrained
     return None if needs_no_files else repository_of(source)
