@@ -6,8 +6,8 @@ A storage in memory belongs to one process with one coordinator, so its steps ne
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from sqlalchemy.engine import Engine
+    from sqlalchemy.orm import Session
 
 
 def claim(storage: BaseStorage, trial_id: int, key: str, old: str | None, new: str) -> bool:
@@ -160,12 +161,10 @@ def _engine(storage: BaseStorage) -> Engine | None:
     return backend.engine if isinstance(backend, RDBStorage) else None
 
 
-@contextmanager
-def _transaction(engine: Engine) -> Iterator[Any]:
-    from sqlalchemy.orm import Session
+def _transaction(engine: Engine) -> AbstractContextManager[Session]:
+    from sqlalchemy.orm import sessionmaker
 
-    with Session(engine) as session, session.begin():
-        yield session
+    return sessionmaker(engine).begin()
 
 
 def _claimed(engine: Engine, table: Any, names: Mapping[str, Any], old: Any, new: Any) -> bool:
@@ -185,7 +184,7 @@ def _claimed(engine: Engine, table: Any, names: Mapping[str, Any], old: Any, new
         return True
 
 
-def _replaces(session: Any, table: Any, names: Mapping[str, Any], old: Any, new: Any) -> bool:
+def _replaces(session: Session, table: Any, names: Mapping[str, Any], old: Any, new: Any) -> bool:
     """Whether the attribute that a table's columns name had the old value and has the new one now."""
     from sqlalchemy import update
 
