@@ -77,8 +77,3 @@ def test_certain_and_wrong_stays_finite() -> None:
     temperature = fit_temperature(truth, told)
     assert 10 < temperature <= 20.001
     assert np.isfinite(with_temperature(told, temperature)).all()
-
-
-def test_nothing_to_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="no example"):
-        fit_temperature(np.zeros(0, dtype=np.int64), np.zeros((0, 2)))

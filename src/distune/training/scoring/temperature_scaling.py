@@ -41,8 +41,6 @@ def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[np.floating
 
     Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
     """
-    if not len(truth):
-        raise ValueError("no example to fit a temperature on")
     from scipy import optimize
 
     # On a logarithmic scale, so that halving and doubling count alike.
