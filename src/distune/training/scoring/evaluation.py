@@ -40,23 +40,9 @@ def evaluate(
         those of having a label; calibration error and log loss are means over the labels; and `confusion` holds a
         table of no and yes for each label.
     """
-    columns = label_columns(tasks)
-    if (
-        labels.ndim != 2
-        or not len(labels)
-        or not labels.shape[1] == sum(t.width for t in tasks)
-        or (len(probabilities) != len(tasks))
-    ):
-        raise ValueError(
-            f"labels {labels.shape}, {len(probabilities)} probabilities, {len(tasks)} tasks: "
-            "need (N, columns) with N > 0 and one array a task"
-        )
     found: dict[str, dict[str, Any]] = {}
     scores = []
-    for place, task, rows in zip(columns, tasks, probabilities, strict=True):
-        expected = (len(labels), len(task.classes))
-        if rows.shape != expected:
-            raise ValueError(f"task {task.name}: probabilities {rows.shape}, not {expected}")
+    for place, task, rows in zip(label_columns(tasks), tasks, probabilities, strict=True):
         if not np.isfinite(rows).all():
             raise ValueError(f"task {task.name}: probabilities that are not finite")
         known = (labels[:, place] != MISSING).any(axis=1)
