@@ -58,6 +58,7 @@ def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), 2, "/x/y"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 2, "too long"),
         (OSError(errno.EADDRINUSE, "Address already in use"), 2, "in use"),
+        (RuntimeError("Symlink loop from '/x/y'"), 2, "/x/y"),
         (OSError(errno.EIO, "Input/output error"), 1, "traceback"),
         (OSError(errno.EIO, "Input/output error", "/x/y"), 1, "/x/y: Input/output error: a disk"),
         (OSError(errno.ESTALE, "Stale file handle", "/x/y"), 1, "a disk"),
@@ -329,10 +330,14 @@ def test_what_has_run_out_is_not_blamed_on_what_was_given(
 
 def test_a_cache_where_no_folder_can_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    for place in ("file", "file/cache"):
-        monkeypatch.setenv("DISTUNE_CACHE", str(tmp_path / place))
-        with pytest.raises(UserError, match="no folder"):
-            cache_folder()
+    (tmp_path / "gone").symlink_to("nothing")
+    (tmp_path / "circle").symlink_to("circle")
+    for place in ("file", "file/cache", "gone", "circle/cache"):
+        for name in ("XDG_CACHE_HOME", "DISTUNE_CACHE"):
+            with monkeypatch.context() as patch, pytest.raises(UserError, match="no folder"):
+                patch.delenv("DISTUNE_CACHE", raising=False)
+                patch.setenv(name, str(tmp_path / place))
+                cache_folder()
     monkeypatch.setenv("DISTUNE_CACHE", "s3://bucket/cache")
     with pytest.raises(UserError, match="is a URL"):
         cache_folder()

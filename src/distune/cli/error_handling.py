@@ -32,6 +32,8 @@ DISK_FULL = 4
 INTERRUPTED = 130
 FEW_EXAMPLES = 3
 """Bad examples that a message names itself; more are listed in a file."""
+_CIRCLE = "Symlink loop"
+"""What Python says, before 3.13, of a link that leads to itself."""
 _OTHER_TMPDIR = "set TMPDIR to a folder that can be written"
 
 
@@ -132,6 +134,8 @@ def ending_of(error: BaseException) -> tuple[int, str]:
             return BAD_INPUT, f"{named}: is a link where no link is followed; remove it"
         advice = _OTHER_TMPDIR if _is_temporary(named) else "check the path and its permissions"
         return BAD_INPUT, f"{named}: {reason}; {advice}"
+    if isinstance(error, RuntimeError) and str(error).startswith(_CIRCLE):
+        return BAD_INPUT, f"{_first_line(error)}; remove that link, or name another path"
     what = f"{type(error).__name__}: {_first_line(error)}"
     if plugin := plugin_behind(error):
         return FAILED, f"plugin {plugin}: {what}; {_kept(error)}"

@@ -41,16 +41,16 @@ def cache_folder() -> Path:
         except RuntimeError as error:
             raise UserError(f"DISTUNE_CACHE: {given}: {error}") from None
         check_no_url(found)
-        nearest = next(path for path in (found, *found.absolute().parents) if path.exists())
-        if not nearest.is_dir():
-            raise UserError(f"the cache: {nearest} is no folder; {_SET}")
-        return found
-    try:
-        found = Path(platformdirs.user_cache_dir("distune"))
-    except RuntimeError as error:
-        raise UserError(f"{error}; {_SET}") from None
-    if not found.is_absolute():  # older versions leave the ~ of an unknown home as it is
-        raise UserError(f"the home folder is not known, the cache would be {found}; {_SET}")
+    else:
+        try:
+            found = Path(platformdirs.user_cache_dir("distune"))
+        except RuntimeError as error:
+            raise UserError(f"{error}; {_SET}") from None
+        if not found.is_absolute():  # older versions leave the ~ of an unknown home as it is
+            raise UserError(f"the home folder is not known, the cache would be {found}; {_SET}")
+    nearest = next(path for path in (found, *found.absolute().parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        raise UserError(f"the cache: {nearest} is no folder; {_SET}")
     return found
 
 

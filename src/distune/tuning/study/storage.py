@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distune.errors import UserError, no_room
+from distune.errors import UserError, is_of_the_machine, no_room
 from distune.tuning.study.slow_answers import say_slow_answers, waiting_for
 from distune.tuning.study.storage_url import (
     has_bare_at,
@@ -126,6 +126,8 @@ def open_engine(url: str, file: Path | None = None) -> Iterator[None]:
         with waiting_for(redacted(url)):
             yield
     except (*database, ImportError, RuntimeError, LookupError, ValueError) as error:
+        if is_of_the_machine(error):
+            raise
         found = (file and _why_not_written(error.__cause__ or error, file)) or error.__cause__ or error
         if number := no_room(found):
             raise OSError(number, "no space for the storage", str(file or redacted(url))) from None
