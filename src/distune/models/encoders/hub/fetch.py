@@ -123,8 +123,6 @@ def _explained(repository: str, revision: str | None, what: str) -> Iterator[Non
     token = "set HF_TOKEN, or log in with `hf auth login`"
     try:
         yield
-    except UserError:
-        raise
     except Exception as error:
         if is_from(error, GatedRepoError):
             page = f"{constants.ENDPOINT}/{repository}"
