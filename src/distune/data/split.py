@@ -21,7 +21,7 @@ from distune.errors import DataError, UserError
 from distune.utils.files.atomic import all_or_none, check_new, replacing
 from distune.utils.files.paths import make_folder
 from distune.utils.seeds import check_seed
-from distune.utils.text import counted, listed, nearest_hint
+from distune.utils.text import counted, first_of, listed, nearest_hint
 
 _log = logging.getLogger(__name__)
 FRACTIONS = (0.7, 0.15, 0.15)
@@ -122,8 +122,7 @@ def refuse_case_twins(source: Path | str, what: str, groups: Sequence[str]) -> N
     twins = case_twins(groups)
     if twins:
         pairs = [f"{one!r}, {other!r}" for one, other in twins.items()]
-        more = f"; and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
-        shown = f"{'; '.join(pairs[:SHOWN])}{more}"
+        shown = first_of(pairs, SHOWN, "; ")
         raise DataError(
             source,
             [f"{what}: in two spellings that look alike: {shown}; {GROUP_REMEDY}"],

@@ -9,7 +9,7 @@ from typing import Any
 
 from distune.errors import UserError
 from distune.utils.numbers import is_number, is_whole
-from distune.utils.text import one_line
+from distune.utils.text import first_of, one_line
 
 LARGEST_IMAGE = 4096
 """Side of a square in pixels; more than any encoder reads, and little enough to be held in memory."""
@@ -171,5 +171,4 @@ def _problems(about: Any, rules: Mapping[str, Rule], where: str = "") -> Iterato
 def _refuse(file: Path, problems: Iterator[str] | list[str]) -> None:
     found = list(problems)
     if found:
-        more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        raise UserError(f"{file}: {'; '.join(found[:SHOWN])}{more}; export again")
+        raise UserError(f"{file}: {first_of(found, SHOWN, '; ')}; export again")

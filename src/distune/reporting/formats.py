@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from distune.utils.text import one_line
+from distune.utils.text import first_of, one_line
 
 DASH = "—"
 plain = one_line
@@ -184,6 +184,4 @@ def days(first: date, last: date) -> str:
 
 def listing(items: list[str], most: int = 12) -> str:
     """Items joined with commas; of many, the first and the number of the others."""
-    if len(items) <= most:
-        return ", ".join(items)
-    return ", ".join(items[:most]) + f" and {len(items) - most} more"
+    return first_of(items, most)

@@ -37,14 +37,18 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
+def first_of(items: Sequence[str], most: int, between: str = ", ") -> str:
+    """Returns the first items and how many more there are: `a, b and 3 more`, or `a; b; and 3 more`."""
+    shown = between.join(items[:most])
+    if len(items) <= most:
+        return shown
+    return f"{shown}{' ' if between == ', ' else between}and {len(items) - most:,} more"
+
+
 def listed(names: Sequence[str]) -> str:
     """Returns names as a readable list; of many the first ones, and each cut at a length."""
-    shown = [
-        repr(name) if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]!r}..."
-        for name in names[:MOST_NAMES]
-    ]
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return (", ".join(shown) or "none") + more
+    shown = [repr(name) if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]!r}..." for name in names]
+    return first_of(shown, MOST_NAMES) or "none"
 
 
 def is_unicode(text: str) -> bool:

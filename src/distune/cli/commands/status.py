@@ -12,7 +12,7 @@ from distune.cli.options import Storage, Study
 from distune.cli.output import say, score
 from distune.errors import UserError
 from distune.utils.files.default_folders import STUDIES
-from distune.utils.text import counted
+from distune.utils.text import counted, first_of
 
 if TYPE_CHECKING:
     from distune.tuning.coordinator.ledger import TrialCounts
@@ -88,8 +88,7 @@ def _print_list(studies: Sequence[StudyStatus | UnreadableStudy], place: str) ->
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    more = f" and {len(numbers) - MOST_LISTED} more" * (len(numbers) > MOST_LISTED)
-    return ", ".join(map(str, numbers[:MOST_LISTED])) + more
+    return first_of([str(number) for number in numbers], MOST_LISTED)
 
 
 def _state(found: StudyStatus) -> str:

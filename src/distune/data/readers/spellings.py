@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 
+from distune.utils.text import first_of
+
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
 _ZEROS_FIRST = re.compile(r"[+]?[0-9]{1,100}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?")
@@ -44,13 +46,12 @@ def one_spelling(values: Sequence[str], what: str) -> tuple[list[str], list[str]
     if not several:
         return list(values), []
     change = {spelling: form for form, found in several.items() for spelling in found}
-    shown = "; ".join(
+    changes = [
         f"{', '.join(repr(spelling) for spelling in sorted(found))} as {form!r}"
-        for form, found in list(several.items())[:3]
-    )
-    more = f"; and {len(several) - 3} more" if len(several) > 3 else ""
+        for form, found in several.items()
+    ]
     return [change.get(value, value) for value in values], [
-        f"{what}: one in several spellings: {shown}{more}"
+        f"{what}: one in several spellings: {first_of(changes, 3, '; ')}"
     ]
 
 

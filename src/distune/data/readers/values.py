@@ -11,7 +11,7 @@ from distune.data.readers.nothing import CODES, may_be_nothing
 from distune.data.readers.problems import SHOWN, Fault
 from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.spellings import case_twins, normal_form, one_spelling, sign_twins
-from distune.utils.text import counted, listed
+from distune.utils.text import counted, first_of, listed
 
 LONGEST_TEXT = 131_072
 """Characters of a text that are kept; no model reads a tenth of them."""
@@ -168,10 +168,9 @@ def _same_signs(what: str, values: Iterable[str]) -> list[str]:
     """One line for all values that look alike but for signs."""
     if not (twins := sign_twins(values)):
         return []
-    shown = "; ".join(", ".join(map(ascii, same)) for same in twins[:SHOWN])
-    more = f"; and {len(twins) - SHOWN} more" if len(twins) > SHOWN else ""
+    shown = first_of([", ".join(map(ascii, same)) for same in twins], SHOWN, "; ")
     return [
-        f"{what}: {shown}{more} look alike but for signs, or say the same; where they are one, correct the file"
+        f"{what}: {shown} look alike but for signs, or say the same; where they are one, correct the file"
     ]
 
 

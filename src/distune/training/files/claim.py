@@ -18,6 +18,7 @@ from distune.errors import UserError
 from distune.training.files.run_folder import CONFIG, ENVIRONMENT, OF_A_RUN, RESULTS, results_of
 from distune.utils.files.new_folder import OF_THE_DESKTOP
 from distune.utils.files.paths import in_full, make_folder
+from distune.utils.text import first_of
 
 LOCK = ".lock"
 NOT_ASKED = ("study", "search_space", "cache")
@@ -106,8 +107,7 @@ def _check(config: Config, folder: Path, overwrite: bool) -> None:
 
 def _other(held: dict[str, Any], asked: dict[str, Any]) -> str:
     differing = [f"{key}: {there} there, {now} now" for key, there, now in changes(flat(held), flat(asked))]
-    more = f"; and {len(differing) - MOST_SHOWN} more" if len(differing) > MOST_SHOWN else ""
-    return f"another config ({'; '.join(differing[:MOST_SHOWN])}{more})"
+    return f"another config ({first_of(differing, MOST_SHOWN, '; ')})"
 
 
 def _config_of(folder: Path) -> dict[str, Any] | None:

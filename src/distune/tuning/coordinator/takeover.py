@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from distune.tuning.coordinator.leases import BEAT_SECONDS, LEASE_SECONDS, Lease, Watch
 from distune.tuning.coordinator.ledger import OWNER, Ledger, is_owned
+from distune.utils.text import first_of
 
 MOST_NAMED = 5
 """Trials that are named where there are many."""
@@ -77,9 +78,8 @@ class Takeover:
         known = self._ledger.leases()
         owners = dict.fromkeys(trial.user_attrs.get(OWNER) for trial in running)
         who = [known[owner].described() for owner in owners if owner in known]
-        numbers = ", ".join(str(trial.number) for trial in running[:MOST_NAMED])
-        more = f" and {len(running) - MOST_NAMED} more" * (len(running) > MOST_NAMED)
-        return f"waiting for trial {numbers}{more} of {' and '.join(who) or 'another command'}"
+        numbers = first_of([str(trial.number) for trial in running], MOST_NAMED)
+        return f"waiting for trial {numbers} of {' and '.join(who) or 'another command'}"
 
     def leave(self, reason: str) -> None:
         """Ends the lease."""
