@@ -112,6 +112,21 @@ def test_where_the_disk_is_full_nothing_is_left(write: Callable[[Path], None], t
         assert _made(out) == _made(tmp_path / "whole")
 
 
+def _interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_who_is_interrupted_leaves_all_or_nothing(write: Callable[[Path], None], tmp_path: Path) -> None:
+    points = _stopped(write, tmp_path / "whole", 0, _interrupted, MAKING | ENDING)
+    for at in range(1, points + 1):
+        out = tmp_path / str(at)
+        with pytest.raises(KeyboardInterrupt):
+            _stopped(write, out, at, _interrupted, MAKING | ENDING)
+        left = _made(out)
+        assert left == _made(tmp_path / "whole") or set(left) <= {"new"}
+
+
 @pytest.mark.slow
 def test_after_a_kill_the_next_one_makes_all(write: Callable[[Path], None], tmp_path: Path) -> None:
     points = _stopped(write, tmp_path / "whole", 0, _killed, MAKING | ENDING)

@@ -142,6 +142,7 @@ def all_or_none(folder: Path, files: Iterable[Path]) -> Iterator[Path]:
             for file in files:
                 with suppress(FileNotFoundError):  # it was not needed
                     _put(draft / file.name, file)
+            shutil.rmtree(draft, ignore_errors=True)  # here: who is interrupted now leaves none
         except BaseException as error:
             for file in files:
                 if not _is_anothers(file, draft):
