@@ -226,18 +226,23 @@ def table(folder: Path, text: str, **options: Any) -> StudyRecord:
 def test_cells_of_a_table(tmp_path: Path) -> None:
     found = table(
         tmp_path,
-        "number,value,state,duration,datetime_start,datetime_complete,user_attrs_baseline,params_b,params_student_lr,params_c\n"
-        "7,0.5,COMPLETE,90.5,,,True,1,1e-3,True\n"
-        "3,0.25,PRUNED,2 days 01:00:01.5,,,False,2,,False\n"
-        "4,NaN,FAIL,,2026-01-02 08:00,2026-01-02 08:02,,,0.002,\n"
-        "5,,complete,,2026-01-02 08:00,2026-01-02 08:00,,3,,True\n",
+        "number,value,state,duration,datetime_start,datetime_complete,user_attrs_baseline,params_b,params_student_lr,params_c,"
+        "user_attrs_peak_memory_mb,user_attrs_peak_device_mb,user_attrs_device,user_attrs_failure_kind,user_attrs_failure_message\n"
+        "7,0.5,COMPLETE,90.5,,,True,1,1e-3,True,500,2000.5,H100,,\n"
+        "3,0.25,PRUNED,2 days 01:00:01.5,,,False,2,,False,,,,,\n"
+        "4,NaN,FAIL,NaT,2026-01-02 08:00,2026-01-02 08:02,,,0.002,,,,,crash,no bytes left\n"
+        "5,,complete,,2026-01-02 08:00,2026-01-02 08:00,,3,,True,,,,,\n",
         direction="minimize",
     )
+    assert found.source == str(tmp_path / "t.csv")
     assert [trial.number for trial in found.trials] == [3, 4, 5, 7]
     assert [trial.state for trial in found.trials] == ["pruned", "failed", "complete", "complete"]
     assert [trial.value for trial in found.trials] == [None, None, None, 0.5]
     assert [trial.seconds for trial in found.trials] == [2 * 86400 + 3601.5, 120.0, None, 90.5]
     assert [trial.baseline for trial in found.trials] == [False, False, False, True]
+    _, failed, _, best = found.trials
+    assert (best.memory_mb, best.device_memory_mb, best.device) == (500.0, 2000.5, "H100")
+    assert (failed.device, failed.failure_kind, failed.failure_message) == (None, "crash", "no bytes left")
     assert list(found.space) == ["student_lr", "b", "c"], "in the order in which a study of ours names them"
     assert found.trials[0].params == {"b": 2, "c": False} and found.trials[3].params["c"] is True
     assert found.direction == "minimize" and any("smaller ones" in said for said in found.missing)
@@ -248,12 +253,12 @@ def test_what_cannot_be_used_of_a_table_is_named_by_its_row(tmp_path: Path) -> N
         table(
             tmp_path,
             "number,value,state,duration\n0,inf,COMPLETE,1\n0,x,DONE,soon\n"
-            "-1,0.5,COMPLETE,-5 days\n1000000,0.5,COMPLETE,-1\n",
+            "-1,0.5,COMPLETE,-5 days\n1000000,0.5,COMPLETE,-1\ninf,0.5,COMPLETE,1\n",
         )
     said = str(refused.value)
     for part in (
         "row 2: value is 'inf'", "row 3: value is 'x'", "row 3: state is 'DONE'", "row 3: duration is 'soon'",
-        "row 4: number is '-1'", "row 5: number is '1000000'", "number 0 occurs 2 times",
+        "row 4: number is '-1'", "row 5: number is '1000000'", "row 6: number is 'inf'", "number 0 occurs 2 times",
         "row 4: duration is '-5 days'", "row 5: duration is '-1'",
     ):  # fmt: skip
         assert part in said

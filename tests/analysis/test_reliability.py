@@ -12,17 +12,15 @@ def test_reliability_bins_add_up_to_the_calibration_error() -> None:
     generator = np.random.default_rng(0)
     truth, told = generator.integers(4, size=400), special.softmax(generator.normal(0, 3, (400, 4)), axis=1)
     bins = reliability(truth, told)
-    assert len(bins) == 15
+    assert 9 < len(bins) <= 15
     assert sum(each.count for each in bins) == 400
-    filled = [each for each in bins if each.count]
-    gaps = sum(each.count * abs(each.accuracy - each.confidence) for each in filled) / 400  # type: ignore[operator]
+    gaps = sum(each.count * abs(each.accuracy - each.confidence) for each in bins) / 400
     assert gaps == pytest.approx(calibration_error(truth, told))
-    assert [each.confidence for each in bins if not each.count] == [None] * (15 - len(filled))
 
 
 def test_reliability_golden_bins() -> None:
     told = np.array([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6], [0.5, 0.5]])
     bins = reliability(np.array([0, 1, 0, 0]), told, bins=5)
-    assert [each.count for each in bins] == [0, 0, 3, 0, 1]  # 0.6 belongs to (0.4, 0.6]
-    assert bins[2].accuracy == pytest.approx(2 / 3)
-    assert bins[2].confidence == pytest.approx((0.6 + 0.6 + 0.5) / 3)
+    assert [each.count for each in bins] == [3, 1]  # 0.6 belongs to (0.4, 0.6]
+    assert bins[0].accuracy == pytest.approx(2 / 3)
+    assert bins[0].confidence == pytest.approx((0.6 + 0.6 + 0.5) / 3)

@@ -201,7 +201,12 @@ def test_run_length_encoding_and_deflate(write: Write) -> None:
 
     path = write("plain.dcm", ramp())
     plain = read_pixels(path)
-    assert np.array_equal(read_pixels(write("rle.dcm", ramp(), compress=RLELossless)), plain)
+    packed = write("rle.dcm", ramp(), compress=RLELossless)
+    assert np.array_equal(read_pixels(packed), plain)
+    segments, others = (number.to_bytes(4, "little") + b"\x40\0\0\0" for number in (2, 3))
+    packed.write_bytes(packed.read_bytes().replace(segments, others))
+    with pytest.raises(UserError, match="damaged"):
+        read_pixels(packed)
     file = pydicom.dcmread(path)
     file.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     file.save_as(path)
@@ -317,6 +322,7 @@ def test_a_damaged_header_is_a_bad_example(write: Write, case: str) -> None:
     path.write_bytes(content)
     (fault,) = image_problems([str(path)], 100.0, PixelRules())
     assert fault is not None and "without pixels" not in str(fault)
+    assert ("RescaleSlope" in str(fault)) == (case == "a slope of nothing")
     with pytest.raises(UserError, match=r"a\.dcm: "):
         read_pixels(path)
 

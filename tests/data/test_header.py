@@ -136,8 +136,10 @@ def test_what_pillow_itself_refuses(tmp_path: Path) -> None:
 
 
 def test_other_files_are_left_to_whoever_decodes_them(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"no image")
-    assert size_of(str(tmp_path / "a.png")) is None and size_of(str(tmp_path / "none.png")) is None
+    for name in ("a.png", "a.dcm"):
+        (tmp_path / name).write_bytes(b"no image")
+        assert size_of(str(tmp_path / name)) is None
+    assert size_of(str(tmp_path / "none.png")) is None
 
 
 def test_memory_that_does_not_suffice_is_no_fault_of_the_file(

@@ -254,6 +254,8 @@ def test_the_middle_frame_is_the_lower_of_two_and_a_named_one_is_no_choice(tmp_p
     (tmp_path / "empty.dcm").touch()
     assert dicom_header_of(str(tmp_path / "empty.dcm")) is None
     assert "empty" in str(checked_images([str(tmp_path / "empty.dcm")], 1.0)[0].problem)
+    with pytest.raises(UserError, match="empty"):
+        pixels_of(b"", suffix=".dcm")
     content = four.read_bytes()
     assert pixels_of(content)[0, 0] == 100 and pixels_of(content, frame=4)[0, 0] == 200
     for frame in (0, 5):
@@ -300,8 +302,9 @@ def encoded(pixels: np.ndarray, suffix: str) -> bytes:
 def test_only_files_of_several_have_a_second_frame() -> None:
     content = encoded(np.full((2, 2), 9, np.uint8), ".png")
     assert pixels_of(content, frame=1).tolist() == [[9, 9], [9, 9]]
-    with pytest.raises(UserError, match="no frame 2"):
-        pixels_of(content, frame=2)
+    for frame in (0, 2):
+        with pytest.raises(UserError, match=f"no frame {frame}"):
+            pixels_of(content, frame=frame)
 
 
 def test_pixels_become_square_and_red_green_blue(tmp_path: Path) -> None:

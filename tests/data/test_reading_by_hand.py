@@ -66,6 +66,7 @@ def test_a_folder_beside_the_root_with_a_longer_name_is_outside(tmp_path: Path) 
     for follow in (False, True):
         fault = ImageFiles(tmp_path / "set", follow_links=follow).find(f"{tmp_path}/set2/a.png")
         assert isinstance(fault, Fault) and fault.cause == "image that leaves the data root"
+        assert "put the file under it" in fault.remedy
     (tmp_path / "set/folder").mkdir()
     inside = ImageFiles(tmp_path / "set").find("folder")
     assert isinstance(inside, Fault) and inside.cause == "image that is not a file"

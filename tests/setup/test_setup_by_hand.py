@@ -36,7 +36,14 @@ from distune.setup.config_text import _yaml
 from distune.setup.data_section import data_section, mapped
 from distune.setup.encoders import Encoders, _large, _tiny, fitting
 from distune.setup.estimate import _activation_mb, _size, _time
-from distune.setup.image_column import _may_be_path, _roots, images_of
+from distune.setup.image_column import (
+    _may_be_image,
+    _may_be_path,
+    _names_others,
+    _of_folders,
+    _roots,
+    images_of,
+)
 from distune.setup.image_links import bring_images, split_whole
 from distune.setup.init import _counted, _name, _relative, _rows, _write_tables, prepare
 from distune.setup.source_table import SourceTable
@@ -238,6 +245,8 @@ def test_rows_of_a_table_and_those_that_are_left_out(tmp_path: Path) -> None:
     header, rows, form, remarks = _rows(tmp_path / "t.csv", None)
     assert (header, rows, form) == (["a", "b"], [["1", "2"], ["4", "5"]], "separated by semicolons")
     assert len(remarks) == 1 and "7 rows" in remarks[0] and remarks[0].endswith("number 3, 5, 6, 7, 8")
+    (tmp_path / "t.csv").write_bytes("a;b\nł;1\n".encode("cp1250"))
+    assert _rows(tmp_path / "t.csv", "cp1250")[1] == [["ł", "1"]]
     for body, word in (("a;b\n", "no row"), ("", "empty"), ("a;b\n1\n", "2: .*1 where the header has 2")):
         (tmp_path / "t.csv").write_text(body)
         with pytest.raises(DataError, match=word):
@@ -564,11 +573,34 @@ def test_what_a_backward_pass_keeps_is_not_the_weights() -> None:
 def test_a_column_that_is_named_for_something_else_holds_the_images_where_most_of_it_does(
     tmp_path: Path,
 ) -> None:
-    files = pictures(tmp_path)
-    for share, said in ((60, "named with --text"), (6, "no column names")):
-        held = files[:share] + [f"a note {number}" for number in range(60 - share)]
+    files = pictures(tmp_path, 40)
+    for share, said in ((40, "named with --text"), (20, "named with --text"), (19, "no column names")):
+        held = files[:share] + [f"a note {number}" for number in range(40 - share)]
         with pytest.raises(UserError, match=said):
-            look(tmp_path, {"file": held, "kind": list("ab" * 30)}, text="file")
+            look(tmp_path, {"file": held, "kind": list("ab" * 20)}, text="file")
+
+
+def test_what_half_of_the_cells_decide(tmp_path: Path) -> None:
+    files = pictures(tmp_path, 4)
+    assert [_may_be_image(cells(*held, "a", "b")) for held in (("0.5", "1e3"), ("0.5", "1e3", "2.5"))] == [
+        True,
+        False,
+    ]
+    for others, is_rival in ((2, False), (3, True)):
+        masks = cells(*(files[1:] + files[:1])[:others], *["none"] * (4 - others))
+        assert _names_others(masks, cells(*files), ImageFiles(tmp_path)) is is_rival
+
+
+def test_a_folder_that_has_a_tenth_of_the_files_is_no_rival(tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(30)]
+    for folder, count in (("a", 30), ("b", 3)):
+        (tmp_path / folder).mkdir()
+        for name in names[:count]:
+            (tmp_path / folder / name).touch()
+    best, other = ImageFiles(tmp_path / "a"), ImageFiles(tmp_path / "b")
+    assert _of_folders(cells(*names), best, [best, other], tmp_path) is best
+    with pytest.raises(UserError, match="several folders"):
+        _of_folders(cells(*names[:29]), best, [best, other], tmp_path)
 
 
 def test_a_dev_split_is_made_from_train_with_the_seed() -> None:

@@ -25,34 +25,26 @@ class ReliabilityBin:
 
     Attributes:
         count: examples.
-        confidence: their mean confidence; None without examples.
-        accuracy: share that is right; None without examples.
+        confidence: their mean confidence.
+        accuracy: share that is right.
     """
 
     count: int
-    confidence: float | None
-    accuracy: float | None
+    confidence: float
+    accuracy: float
 
 
 def reliability(
     truth: NDArray[np.int64], probabilities: NDArray[np.floating[Any]], bins: int = CALIBRATION_BINS
 ) -> list[ReliabilityBin]:
-    """The bins of the reliability diagram; their weighted gaps add up to the expected calibration error."""
+    """The bins of the reliability diagram that hold examples; their weighted gaps add up to the calibration error."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     is_right = probabilities.argmax(axis=1) == truth
     bin_of = calibration_bin(confidence, bins)
-    found = []
-    for number in range(bins):
-        inside = bin_of == number
-        count = int(inside.sum())
-        found.append(
-            ReliabilityBin(
-                count,
-                float(confidence[inside].mean()) if count else None,
-                float(is_right[inside].mean()) if count else None,
-            )
-        )
-    return found
+    return [
+        ReliabilityBin(int(inside.sum()), float(confidence[inside].mean()), float(is_right[inside].mean()))
+        for inside in (bin_of == number for number in np.unique(bin_of))
+    ]
 
 
 def fitted_on_dev(folder: Path, dev: Sequence[Predictions]) -> dict[str, float]:

@@ -166,7 +166,7 @@ def read_pixels(path: str | Path, rules: PixelRules = DEFAULT) -> NDArray[np.uin
     except OSError as error:
         if is_of_the_machine(error):
             raise
-        raise UserError(f"{path}: not readable: {error.strerror or error}") from None
+        raise UserError(f"{path}: not readable: {error.strerror}") from None
     try:
         return pixels_of(content, rules, frame, suffix=Path(file).suffix)
     except UserError as error:

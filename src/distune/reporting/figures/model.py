@@ -157,16 +157,15 @@ def draw_reliability(findings: Findings) -> Figure | None:
         probabilities = with_temperature(task.probabilities[known], temperatures.get(task.task, 1.0))
         error = calibration_error(truth, probabilities)
         bins = [one for one in reliability(truth, probabilities) if one.count >= FEWEST_IN_BIN]
-        right = [round((one.accuracy or 0.0) * one.count) for one in bins]
-        ends = [_interval(hits, one.count) for hits, one in zip(right, bins, strict=True)]
-        accuracy = np.array([one.accuracy or 0.0 for one in bins])
+        ends = [_interval(round(one.accuracy * one.count), one.count) for one in bins]
+        accuracy = np.array([one.accuracy for one in bins])
         reach = (
             np.array([[a - low, high - a] for a, (low, high) in zip(accuracy, ends, strict=True)])
             .reshape(-1, 2)
             .T
         )
         axes.errorbar(
-            [one.confidence or 0.0 for one in bins], accuracy, yerr=np.maximum(reach, 0.0), color=colour, marker=mark,
+            [one.confidence for one in bins], accuracy, yerr=np.maximum(reach, 0.0), color=colour, marker=mark,
             markersize=5, markeredgecolor=PAPER, linewidth=1.4, elinewidth=0.9,
             label=f"{formats.plain(task.task, 40)} (error {formats.score(error)})",
         )  # fmt: skip
