@@ -19,7 +19,7 @@ from distune.data.table import Split, Table, Task
 from distune.data.tokenizer import HashTokenizer, SubwordTokenizer
 from distune.deployment import bundle as files
 from distune.deployment import export, model_card, quantise
-from distune.deployment.description import FORMAT, LABELS, PREPROCESS, check_labels, check_preprocess
+from distune.deployment.description import FORMAT, LABELS, PREPROCESS, TASK, check_labels, check_preprocess
 from distune.deployment.export import default_folder, export_run
 from distune.deployment.parity import dev_examples
 from distune.errors import DataError, UserError
@@ -230,10 +230,15 @@ def test_a_published_vocabulary_is_written_with_the_limit_of_its_own_model(tmp_p
         ("window", [None, [0, 1]], [[0, 0], [1], []]),
         ("max_image_megapixels", [0.1], [0, float("inf")]),
         ("modalities", [["text"], ["text", "image"]], [[], ["text", "text"], ["sound"], "text"]),
+        ("columns", [{}, {"text": ["a", "b"]}], [[], {"text": "a"}, {"text": [1]}]),
+        ("reading", [{}, {"tasks": {}, "label_map": None}], [[], {"tasks": {}, "other": 1}]),
+        ("weight", [0, 2.5], [-0.1, None, True]),
+        ("temperature", [0.1], [0, -1.0, None]),
+        ("encoding", [None, "cp1250"], [8, "no such one", "base64", "undefined", "utf-8\0"]),
     ],
 )
 def test_fields_at_their_edges(name: str, sound: list[Any], odd: list[Any]) -> None:
-    rule = PREPROCESS[name]
+    rule = {**PREPROCESS, **TASK}[name]
     assert [rule.holds(value) for value in sound] == [True] * len(sound)
     assert [rule.holds(value) for value in odd] == [False] * len(odd)
     assert not LABELS["tasks"].holds([]) and FORMAT["format"].holds(1) and not FORMAT["format"].holds(0)
@@ -374,12 +379,15 @@ def test_advice_of_a_library_is_not_shown_and_the_logger_is_as_before() -> None:
         (b"[1]", "holds no JSON object"),
         (b"{", "not readable as JSON"),
         (b"\xff", "not readable as JSON"),
+        (b"", "not readable as JSON"),  # a folder
         (b'{"a": NaN}', "not readable as JSON"),
         (b'{"a": 1}', None),
     ],
 )
 def test_a_json_file_of_a_bundle(tmp_path: Path, content: bytes | None, word: str | None) -> None:
-    if content is not None:
+    if content == b"":
+        (tmp_path / "labels.json").mkdir()
+    elif content is not None:
         (tmp_path / "labels.json").write_bytes(content)
     if word is None:
         assert files.read_bundle_json(tmp_path / "labels.json") == {"a": 1}

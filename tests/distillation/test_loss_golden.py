@@ -18,6 +18,7 @@ from distune.data.table import MISSING
 from distune.distillation import LOSSES
 from distune.distillation.losses.attention_transfer import area_weights, grid_side, same_cells
 from distune.distillation.losses.crd import MOST_NEGATIVES
+from distune.distillation.losses.dist import row_disagreement
 from distune.distillation.losses.rkd import angle_term, distance_term
 
 T = 3.0
@@ -250,6 +251,12 @@ def test_dkd_takes_the_teachers_class_where_there_is_no_label(make_batch: Callab
     )
     assert (chosen != 0).any()
     assert number(build("dkd", batch), unlabelled) == number(build("dkd", batch), named)
+
+
+def test_dist_compares_rows_of_three_numbers_or_more() -> None:
+    rising, turned = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[3.0, 1.0, 2.0]])
+    assert float(row_disagreement(rising, turned)) == pytest.approx(1.5)
+    assert float(row_disagreement(rising[:, :2], turned[:, :2])) == 0.0
 
 
 def test_dist_against_scipy(make_batch: Callable[..., Any]) -> None:

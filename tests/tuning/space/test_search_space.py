@@ -269,6 +269,13 @@ def test_what_is_asked_for_and_has_no_effect_is_refused_where_it_is_all_and_name
         assert ["gamma" in line for line in left_out(space, base, only)] == [True] * lines
 
 
+def test_a_parameter_of_another_name_is_left_out_for_the_reason_of_its_key():
+    mine = {"type": "float", "low": 0.1, "high": 1, "key": "distillation.gamma"}
+    base = parse_config({"distillation": {"loss": "vanilla"}, "search_space": {"mine": mine}})
+    (line,) = left_out(build_space(base, ignored=fields_without_effect(base)), base)
+    assert "mine is not searched: it has no effect with distillation.loss" in line
+
+
 def test_why_the_width_of_a_model_of_one_encoder_is_not_searched():
     base = base_config(student__text="none")
     only = ("student_fusion_dim", "student_fusion_layers", "alpha")

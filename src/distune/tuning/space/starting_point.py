@@ -11,9 +11,7 @@ from distune.config import (
     DistillationConfig,
     ModelConfig,
     SearchParameter,
-    as_dict,
     load_config,
-    parse_config,
     value_at,
     with_values,
 )
@@ -53,10 +51,7 @@ def with_space(config: Config, space: str) -> Config:
     Raises:
         UserError: there is no such file, or it names no parameter.
     """
-    parameters = _parameters(space)
-    whole = {**config.search_space, **parameters}
-    entries = {name: parameter.model_dump(mode="json") for name, parameter in whole.items()}
-    return parse_config({**as_dict(config), "search_space": entries}, source=space)
+    return config.model_copy(update={"search_space": {**config.search_space, **_parameters(space)}})
 
 
 def narrowed(space: str | None) -> tuple[str, ...]:
