@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from distune.confirmation import course
 from distune.confirmation.candidates import Candidate, confirmation_seeds
 from distune.confirmation.confirm import _about, _alone, _settings, confirm
 from distune.confirmation.course import Confirmation
+from distune.confirmation.expected_power import ExpectedPower
 from distune.confirmation.jobs import Job, jobs_of
 from distune.confirmation.opening import Opening
 from distune.confirmation.request import ConfirmRequest
@@ -258,6 +259,18 @@ def test_the_split_is_opened_after_training_and_before_it_is_read(tmp_path: Path
     assert plan["notes"] == ["a note"] and plan["failures"] == [] and plan["baselines"] == []
     parameters = [each["parameters"]["total"] for each in plan["contenders"]]
     assert parameters == [10, 12], "of the first run of each"
+
+
+def test_the_power_is_said_before_the_runs_and_kept_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    said: list[str] = []
+    power = ExpectedPower(0.79, 0.02, 120, 1234)
+    monkeypatch.setattr(course, "foresee", refusing_as(course.foresee, lambda *_, **__: power))
+    of(tmp_path, trained=all_done, show=said.append).run([])
+    assert said[0] == str(power) and said[0] in caplog.text
+    assert read_plan(tmp_path / "s/confirmation")["power_before"] == asdict(power)
 
 
 def test_without_a_test_split_nothing_is_opened(tmp_path: Path) -> None:

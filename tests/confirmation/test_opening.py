@@ -73,11 +73,11 @@ def test_no_weights_of_a_run_are_deleted_where_a_link_leads_to(tmp_path: Path, l
 
 
 def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path) -> None:
-    def plan(gain: float, seeds: int = 2, score: float = 0.8) -> dict[str, Any]:
+    def plan(gain: float, seeds: int = 2, score: float = 0.8, data: str = "f") -> dict[str, Any]:
         trained = [{"name": "best", "search_score": score}, {"name": "base", "search_score": None}]
         return {
             "relevant_gain": gain,
-            "data_fingerprint": "f",
+            "data_fingerprint": data,
             "seeds": list(range(seeds)),
             "contenders": trained,
         }
@@ -97,11 +97,19 @@ def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path)
     assert gains_before(tmp_path, plan(0.05)) == [0.01, 0.02]
     assert gains_before(tmp_path, plan(0.05, seeds=3)) == [], "of other answers"
     assert gains_before(tmp_path, plan(0.05, score=0.7)) == [], "of another study's trials"
+    assert gains_before(tmp_path, plan(0.05, data="g")) == [], "of other data"
     before = [{"contender": "base", "relevant_gain": 0.03}]
     write_sealed(shown, {**numbers(0.02), "recommended_before": before})
     assert gains_before(tmp_path, plan(0.05)) == [0.03, 0.02, 0.01]
-    kept.write_text("{")
-    assert gains_before(tmp_path, plan(0.05)) == [0.03, 0.02], "one of the two is damaged"
+    for damaged in (
+        "{",
+        "{}",
+        '{"contenders": 3}',
+        '{"contenders": {"best": 3}}',
+        '{"contenders": {"a": []}}',
+    ):
+        kept.write_text(damaged)
+        assert gains_before(tmp_path, plan(0.05)) == [0.03, 0.02], "one of the two is damaged"
 
 
 @pytest.mark.parametrize("content", ["", "{}", "null", '{"contenders": [], "checksum": "0"}'])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -256,4 +257,6 @@ def test_the_recorded_predictions_of_a_run_are_scored(tmp_path: Path) -> None:
         found["score"] == pytest.approx(0.748, abs=0.01)
         and found["interval"][0] < found["score"] < found["interval"][1]
     )
+    ranked = score_with_interval(tmp_path, "dev", (replace(SIDE, score="auroc"),))
+    assert ranked is not None and ranked["score"] == pytest.approx(0.75)
     assert score_with_interval(tmp_path, "test", (SIDE,)) is None

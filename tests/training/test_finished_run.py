@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -96,6 +97,18 @@ def test_a_run_of_another_config_or_without_all_of_its_records_is_none(
     write(folder, config)
     (folder / "results.json").unlink()
     assert finished_run(config, folder) is None
+
+
+def test_images_are_not_decoded_to_know_a_finished_run(
+    tiny_config: Callable[..., Config], demo_root: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(demo_root, tmp_path / "data")
+    config, run = tiny_config(data__root=str(tmp_path / "data")), tmp_path / "run"
+    run.mkdir()
+    write(run, config)
+    assert finished_run(config, run) is not None
+    next((tmp_path / "data").rglob("*.png")).write_bytes(b"damaged since")
+    assert finished_run(config, run) is None, "a run of other data; whoever trains names the image"
 
 
 def test_nothing_is_left_after_the_last_epoch_of_the_student_alone(
