@@ -89,10 +89,12 @@ def test_the_dashboard_opens_a_copy_on_loopback(study: optuna.Study, monkeypatch
 
     monkeypatch.setattr(dashboard, "wsgi", wsgi)
     monkeypatch.setattr("bottle.run", run)
-    ended = CliRunner().invoke(app, ["dashboard", "s", "--port", "8099"])
-    assert ended.exit_code == 0, ended.output
-    assert opened == [1, {"host": "127.0.0.1", "port": 8099}]
-    assert answers == ["200 OK"] * 4 + ["403 Forbidden"] * 3
+    optuna.create_study(storage="sqlite:///other.db", study_name="s")
+    for given, trials in (("s", 1), ("other.db", 0)):
+        ended = CliRunner().invoke(app, ["dashboard", given, "--port", "8099"])
+        assert ended.exit_code == 0, ended.output
+        assert opened[-2:] == [trials, {"host": "127.0.0.1", "port": 8099}]
+    assert answers == (["200 OK"] * 4 + ["403 Forbidden"] * 3) * 2
     assert len(study.get_trials()) == 1
 
 

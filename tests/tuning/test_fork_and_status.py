@@ -323,7 +323,7 @@ def test_a_port_in_use_is_named_by_the_dashboard(tmp_path):
             open_dashboard("some", logs=tmp_path, port=port)
 
 
-@pytest.mark.parametrize("port", [0, -1, 99999, True, "80"])
+@pytest.mark.parametrize("port", [0, -1, 99999, True, "80", 80.5])
 def test_a_port_that_is_none_is_refused(tmp_path, port):
     with pytest.raises(UserError, match="port"):
         open_dashboard("some", logs=tmp_path, port=port)

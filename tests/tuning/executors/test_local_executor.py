@@ -264,7 +264,7 @@ def test_a_worker_survives_what_is_no_fault_of_its_own(
 
 @pytest.mark.parametrize(
     ("ready", "code", "given_again"),
-    [(False, 1, True), (False, -9, False), (True, 1, False), (True, -11, False)],
+    [(False, 1, True), (False, 0, False), (False, -9, False), (True, 1, False), (True, -11, False)],
 )
 def test_a_trial_whose_worker_never_started_is_given_to_the_next_one(
     started: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ready: bool, code: int, given_again: bool

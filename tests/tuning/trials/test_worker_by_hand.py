@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,9 +32,11 @@ from distune.tuning.trials.messages import (
     send,
 )
 from distune.tuning.trials.trial import REGRESSION_SCORE, TEACHER_SCORE
+from tests.stand_ins import refusing_as
 
 COST = Cost({"student": 2.0}, 100.0, 5.0, "CPU")
 Runs = Callable[[Callable[..., Any]], dict[str, Any]]
+GONE = pytest.mark.parametrize("error", [EOFError, BrokenPipeError, ConnectionResetError])
 
 
 @pytest.fixture
@@ -179,7 +182,7 @@ def test_a_plugin_that_a_worker_lacks_or_has_another_of_is_no_failure_of_the_tri
     assert not task.path.exists()
 
 
-@pytest.mark.parametrize("error", [EOFError, BrokenPipeError, ConnectionResetError])
+@GONE
 def test_a_coordinator_that_is_gone_is_no_failure_of_the_trial(ended: Runs, error: type[Exception]) -> None:
     def function(task: TrialTask, report: Any) -> TrialOutcome:
         raise error
@@ -209,16 +212,29 @@ def test_a_worker_ends_with_its_coordinator(
     assert asked == [(1, signal.SIGKILL), *left], "it may have died before it was asked for"
 
 
-def test_a_worker_is_ended_by_its_coordinator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@GONE
+def test_a_worker_is_ended_by_its_coordinator_alone(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
     handlers: dict[int, Any] = {}
     monkeypatch.setattr(worker.signal, "signal", handlers.__setitem__)
     monkeypatch.setattr(worker.ctypes, "CDLL", lambda *_, **__: SimpleNamespace(prctl=lambda *_: 0))
     monkeypatch.setattr(worker.os, "_exit", sys.exit)
-    ours, theirs = Pipe()
-    ours.close()
+    served: list[Any] = []
+    parents: list[int] = []
+    monkeypatch.setattr(worker, "_die_with", refusing_as(worker._die_with, parents.append))
+
+    def serve(pipe: Connection, name: str) -> None:
+        served.append((pipe.fileno(), name))
+        raise error
+
+    monkeypatch.setattr(worker, "serve", refusing_as(worker.serve, serve))
+    _, theirs = Pipe()
+    held = os.dup(theirs.fileno())
     with pytest.raises(SystemExit) as ended:
-        worker.main([str(os.dup(theirs.fileno())), str(os.getppid()), "a:b"])
+        worker.main([str(held), str(os.getppid()), "a:b"])
     assert ended.value.code == 0, "its coordinator is gone"
+    assert parents == [os.getppid()] and served == [(held, "a:b")]
     assert handlers == {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: worker._end}
 
 
