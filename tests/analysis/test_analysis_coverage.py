@@ -44,6 +44,9 @@ def study(params: list[dict[str, Any]], scores: list[float | None], *space: Para
         ([0.04, 0.16, 0.9, 0.2, 0.1, 0.3], None),
         ([0.04, 0.14, 0.9, 0.2, 0.1, 0.3], "low"),
         ([0.96, 0.86, 0.1, 0.2, 0.1, 0.3], "high"),
+        ([0.05, 0.15, 0.9, 0.2, 0.1, 0.3], "low"),
+        ([0.95, 0.85, 0.1, 0.2, 0.1, 0.3], "high"),
+        ([0.95, 0.84, 0.1, 0.2, 0.1, 0.3], None),
     ],
 )
 def test_bounds_are_hit_by_the_best_and_by_most_good_trials(values: list[float], bound: str | None) -> None:

@@ -241,6 +241,7 @@ def test_cells_of_a_table(tmp_path: Path) -> None:
     assert [trial.seconds for trial in found.trials] == [2 * 86400 + 3601.5, 120.0, None, 90.5]
     assert [trial.baseline for trial in found.trials] == [False, False, False, True]
     _, failed, _, best = found.trials
+    assert (failed.started, failed.finished) == (START, START + timedelta(minutes=2))
     assert (best.memory_mb, best.device_memory_mb, best.device) == (500.0, 2000.5, "H100")
     assert (failed.device, failed.failure_kind, failed.failure_message) == (None, "crash", "no bytes left")
     assert list(found.space) == ["student_lr", "b", "c"], "in the order in which a study of ours names them"

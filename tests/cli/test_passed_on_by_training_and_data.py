@@ -239,7 +239,14 @@ def test_predict_passes_a_table_on_and_lists_what_could_not_be_read(
         assert distune("predict", "run", *words)[0] == 2
 
 
-def test_evaluate_reads_a_table_or_all_of_a_data_set(distune: Command, predictor: Predictor) -> None:
+def test_evaluate_reads_a_table_or_all_of_a_data_set(
+    distune: Command, predictor: Predictor, called: Any
+) -> None:
+    loaded = called("distune.prediction.load.load", predictor)
+    options = ("--gpu", "cpu", "--storage", "sqlite:///x.db")
+    assert distune("evaluate", "run", "--data-root", "d", *options)[0] == 0
+    assert loaded == [("run", {"device": "cpu", "storage": "sqlite:///x.db"})]
+    predictor.asked.clear()
     code, said, _ = distune("evaluate", "run", "--data-root", "d")
     assert code == 0 and "not compared with the data" in said and said.endswith("recorded in r.json\n")
     lines = said.splitlines()

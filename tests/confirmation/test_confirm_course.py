@@ -230,13 +230,17 @@ def test_the_executor_gets_what_was_asked_for(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Confirmation, "_fetch", lambda self: None)
     request = ConfirmRequest("s", executor="ray", ray_address="auto", gpus_per_trial=0.25, workers=2)
     made = of(tmp_path, request=request)
-    monkeypatch.setattr(
-        course, "devices_for", refusing_as(course.devices_for, lambda *a, **k: ("cuda:0",) * 2)
-    )
+
+    def devices(*given: Any, **named: Any) -> tuple[str, ...]:
+        asked["devices of"] = (*given, named)
+        return ("cuda:0",) * 2
+
+    monkeypatch.setattr(course, "devices_for", refusing_as(course.devices_for, devices))
     with pytest.raises(KeyboardInterrupt):
         Confirmation._train(made, jobs_of(made.candidates, made.seeds, tmp_path / "s/confirmation"))
     assert (asked["name"], asked["gpus_per_trial"], asked["ray_address"]) == ("ray", 0.25, "auto")
     assert (asked["workers"], asked["devices"]) == (2, ("cuda:0", "cuda:0"))
+    assert asked["devices of"] == ("ray", made._devices, 2, 0.25, {"ray_address": "auto"})
 
 
 def all_done(jobs: Sequence[Job]) -> TrainingEnd:

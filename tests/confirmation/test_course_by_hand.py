@@ -129,8 +129,9 @@ def test_runs_answer_for_themselves_and_those_of_folds_together(
     asked: dict[str, Any] = {}
     joined: list[tuple[list[Path], Path]] = []
 
-    def evaluate(evaluation: Any, jobs: Sequence[Job], **_: Any) -> bool:
+    def evaluate(evaluation: Any, jobs: Sequence[Job], **more: Any) -> bool:
         asked["evaluation"], asked["jobs"] = evaluation, [job.number for job in jobs]
+        asked["interrupted"] = more["interrupted"]
         return asked.get("goes on", True)
 
     def of_baselines(evaluation: Any, *given: Any) -> dict[str, Any]:
@@ -148,7 +149,7 @@ def test_runs_answer_for_themselves_and_those_of_folds_together(
     assert joined[0] == ([folds / "fold_1", folds / "fold_2"], run_folder(confirmation, "best", 5))
     evaluation = asked["evaluation"]
     assert (evaluation.table, evaluation.seed, evaluation.opening) == (made.table, 11, 4)
-    assert evaluation.device == "cpu"
+    assert evaluation.device == "cpu" and asked["interrupted"] is made.interrupted
     assert asked["baselines"] == (made.candidates[0].at(5), confirmation, 2)
     made._evaluate(jobs[2:4], 4)
     assert asked["baselines"][0] == made.candidates[1].at(5), "no run of the best one ended"

@@ -65,6 +65,7 @@ def test_the_power_is_that_of_one_of_two_primary_questions_on_so_many_cases(tmp_
     wanted = needs(errors, 0.05, family_level(2), seeds=1, cases=600)["cases_needed"]
     assert found == ExpectedPower(power(errors, 0.05, family_level(2)), 0.05, 600, wanted)
     assert foresee(*folders, None, (TASK,), cases=1, gain=0.05) is None
+    assert foresee(*folders, None, (TASK,), cases=2, gain=0.05) is not None
     assert foresee(folders[0], folders[0], None, (TASK,), cases=600, gain=0.05) is None, "nothing differs"
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
+from distune.confirmation.confirm import _check_folder_is_of
 from distune.confirmation.earlier import damaged_records, gains_before
 from distune.confirmation.opening import Opening
 from distune.confirmation.statistics.files import FOLDER, MARKER, NUMBERS, PLAN
@@ -110,6 +112,29 @@ def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path)
     ):
         kept.write_text(damaged)
         assert gains_before(tmp_path, plan(0.05)) == [0.03, 0.02], "one of the two is damaged"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "{",
+        "{}",
+        '{"contenders": 3}',
+        '{"contenders": {"a": 3}}',
+        '{"contenders": {"a": {"trial": [7]}}}',
+    ],
+)
+def test_numbers_that_are_damaged_hold_no_confirmation_of_another_study(
+    tmp_path: Path, content: str | None
+) -> None:
+    study = optuna.create_study()
+    if content is not None:
+        (tmp_path / NUMBERS).write_text(content)
+    _check_folder_is_of(study, tmp_path)
+    write_sealed(tmp_path / NUMBERS, {"study": "other", "contenders": {"a": {"trial": 7}}})
+    with pytest.raises(UserError, match="study other"):
+        _check_folder_is_of(study, tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "null", '{"contenders": [], "checksum": "0"}'])

@@ -327,14 +327,17 @@ def test_a_damaged_header_is_a_bad_example(write: Write, case: str) -> None:
         read_pixels(path)
 
 
+@pytest.mark.parametrize(
+    "place", ["distune.data.pixels.dicom.scaled", "pydicom.dcmread", "pydicom.pixels.utils.pixel_array"]
+)
 def test_a_machine_without_memory_makes_no_file_a_damaged_one(
-    write: Write, monkeypatch: pytest.MonkeyPatch
+    write: Write, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise MemoryError
 
     path = write("a.dcm", ramp())
-    monkeypatch.setattr("distune.data.pixels.dicom.scaled", full)
+    monkeypatch.setattr(place, full)
     with pytest.raises(MemoryError):
         read_pixels(path)
 

@@ -51,6 +51,7 @@ from distune.data.pixels.several_pictures import has_more
 from distune.data.pixels.tiff_damage import _check_deflated
 from distune.data.readers.checks import checked_images
 from distune.errors import UserError
+from distune.utils.progress import progress_to
 
 
 class Element(SimpleNamespace):
@@ -273,8 +274,11 @@ def test_previews_of_a_camera_are_no_pictures_of_their_own(tmp_path: Path) -> No
     Image.new("RGB", (4, 4)).save(
         tmp_path / "a.jpg", "MPO", save_all=True, append_images=[Image.new("RGB", (2, 2))]
     )
-    (found,) = checked_images([str(tmp_path / "a.jpg")], 1.0)
+    said: list[tuple[str, int, int]] = []
+    with progress_to(lambda *done: said.append(done)):
+        (found,) = checked_images([str(tmp_path / "a.jpg")], 1.0)
     assert found.problem is None and not found.is_one_of_several
+    assert said == [("checking images", 1, 1)]
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,20 @@ def test_parquet_gives_the_same_table(root: Path) -> None:
         read(root)
 
 
+@pytest.mark.parametrize("compression", ["none", "snappy"])
+def test_a_damaged_page_of_parquet_is_named(tmp_path: Path, compression: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    file = tmp_path / "t.parquet"
+    parquet.write_table(pyarrow.table({"a": [f"text {n}" for n in range(50)]}), file, compression=compression)
+    whole = file.read_bytes()
+    for place in range(4, 160, 12):
+        file.write_bytes(whole[:place] + b"\xff" * 40 + whole[place + 40 :])
+        with pytest.raises(TableError):
+            list(open_table(file).rows)
+
+
 def test_values_that_python_has_not_are_named_with_their_column(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet

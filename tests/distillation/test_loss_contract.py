@@ -101,6 +101,26 @@ def test_what_either_model_lacks_is_not_compared(name: str, modality: int, make_
         assert found(altered(student, ~both), teacher) != pytest.approx(before, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"none"}))
+@pytest.mark.parametrize("lacks", ["student", "teacher"])
+def test_an_image_that_one_model_alone_reads_changes_nothing(
+    name: str, lacks: str, make_batch: MakeBatch
+) -> None:
+    """The other one reads texts, of which both lack the first."""
+    gone = torch.tensor([True, *[False] * 7])
+    batch = make_batch(1, count=8)
+    texts = replace(batch, shapes=replace(batch.shapes, modalities=("text",)))
+    models = {
+        role: replace(getattr(batch, role), image_feature=None, absent=(None, gone))
+        for role in ("student", "teacher")
+    }
+    other = "teacher" if lacks == "student" else "student"
+    image = getattr(batch, other).image_feature
+    alone = number(build(name, texts), replace(texts, **models))
+    models[other] = replace(models[other], image_feature=image)
+    assert number(build(name, texts), replace(texts, **models)) == alone
+
+
 @pytest.mark.parametrize("name", LOSSES)
 class TestContract:
     @pytest.mark.parametrize("count", [1, 2, 3, 8])

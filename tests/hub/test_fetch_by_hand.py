@@ -92,14 +92,15 @@ def test_what_is_needed_and_not_there_is_fetched_at_the_commit(
     assert one.totals == [sum(SIZES[name] for name in names)] and one.absent == []
 
 
+@pytest.mark.parametrize(("asked", "name"), [("v1", "v1"), (None, "main")])
 def test_a_branch_that_moves_while_it_is_read_is_read_again(
-    hub: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    hub: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, asked: str | None, name: str
 ) -> None:
     one = hub(commits="ab")
     with caplog.at_level(logging.INFO):
-        assert fetch("org/model", "v1", Needs(), HubRetry()) == tmp_path / "snapshots/b"
-    assert "org/model: v1 moved" in caplog.text
-    assert one.downloads[:2] == [("config.json", "v1")] * 2
+        assert fetch("org/model", asked, Needs(), HubRetry()) == tmp_path / "snapshots/b"
+    assert f"org/model: {name} moved" in caplog.text
+    assert one.downloads[:2] == [("config.json", name)] * 2
     assert sorted(one.downloads[2:]) == [("model.safetensors", "b"), ("preprocessor_config.json", "b")]
 
 

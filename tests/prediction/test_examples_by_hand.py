@@ -355,6 +355,8 @@ def test_answers_as_classes_cells_and_files(tmp_path: Path) -> None:
     ]
     assert [row[:3] for row in answers.table()] == [["x", "long", "b"], ["y\udcff", "short", "a;b"]]
     assert answers.table()[0][3:] == ["0.200000", "0.800000", "0.400000", "0.600000"]
+    with pytest.raises(UserError, match=r"name it er\.csv"):
+        answers.write(tmp_path / "deep/er.html")
     answers.write(tmp_path / "deep/er.csv")
     lines = (tmp_path / "deep/er.csv").read_text().splitlines()
     assert lines[0].startswith("id,pred_kind") and lines[2].startswith("y\\udcff,short,a;b,0.5")

@@ -146,6 +146,23 @@ def test_the_run_of_a_study_in_another_database(
     assert run_behind("t", f"sqlite:///{tmp_path}/elsewhere.db").resolve() == run.resolve()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "{}",
+        '{"recommendation": 3}',
+        '{"recommendation": {"contender": "a"}, "contenders": {"a": {"seeds": []}}}',
+        '{"recommendation": {"contender": "a"}, "contenders": {"a": {"seeds": ["x"]}}}',
+        '{"recommendation": {"contender": "a"}, "contenders": {"a": {"seeds": [1]}, "b": 3}}',
+    ],
+)
+def test_a_damaged_confirmation_names_no_student(tmp_path: Path, content: str) -> None:
+    (tmp_path / "confirmation.json").write_text(content)
+    with pytest.raises(UserError, match="damaged"):
+        _recommended(StudyRecord("s", "maximize", (), {}, "study"), tmp_path)
+
+
 def test_a_confirmation_is_not_damaged_where_no_file_can_be_opened_any_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,7 +161,9 @@ def test_lists_of_labels_that_no_cell_holds_are_refused(tmp_path: Path) -> None:
     file.write_text('{"text": "one", "kind": "short"}\n{"text": "two", "kind": []}\n')
     with pytest.raises(DataError, match="'kind' holds empty lists"):
         labelled_file(PREDICTOR, file)
-    assert PREDICTOR.predict_table(file).ids == ("new.jsonl:1", "new.jsonl:2")
+    told: list[tuple[int, int]] = []
+    answers = PREDICTOR.predict_table(file, on_progress=lambda *done: told.append(done))
+    assert answers.ids == ("new.jsonl:1", "new.jsonl:2") and told[-1] == (2, 2)
 
 
 def test_an_example_whose_case_is_missing_is_its_own(tmp_path: Path) -> None:

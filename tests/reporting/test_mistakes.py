@@ -78,8 +78,9 @@ def test_a_page_replaces_pages_of_mistakes_alone(run_folder: Path, name: str) ->
     (run_folder / "mine.txt").write_text("notes")
     (run_folder / "report.html").write_text("<!DOCTYPE html><title>Hyperparameter tuning summary</title>")
     before = {path.name: path.read_bytes() for path in run_folder.iterdir() if path.is_file()}
-    with pytest.raises(UserError, match=name):
-        write_mistakes(run_folder, run_folder / name)
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=name):
+            write_mistakes(run_folder, run_folder / name, overwrite=overwrite)
     assert {path.name: path.read_bytes() for path in run_folder.iterdir() if path.is_file()} == before
     with pytest.raises(UserError, match=r"name it page\.html"):
         write_mistakes(run_folder, run_folder / "page.csv")

@@ -100,7 +100,8 @@ def test_cells_of_a_column() -> None:
         (["a, b", "b, c", "a", "c", "b"] * 5, ","),
         (["a;b", *["a", "b"] * 10], None),  # one cell alone
         (["a;b"] * 2 + ["a", "b"] * 100, None),  # two of 202: fewer than a fiftieth
-        (["a;b"] * 5 + ["a", "b"] * 120, ";"),
+        (["a;b"] * 2 + ["a", "b"] * 10, ";"),
+        (["a;b"] * 4 + ["a", "b"] * 98, ";"),
         (["one two three four five; b", "b"] * 9, None),  # sentences
         (["one two three four; b", "b"] * 9, ";"),
         (["a;b", "a", "b", "c"], None),  # too few of each

@@ -181,6 +181,9 @@ def test_a_student_s_own_values_lie_over_those_of_its_teacher() -> None:
     }
     own = Space({"batch": choice_of(4, 16, key="training.batch_size")})
     space = staged.StudentSpace.offering(teachers, own)
+    assert space.parameters["teacher"] == choice_of("base", "teacher 3", key="teacher"), (
+        "as studies record it"
+    )
     drawn = space.overrides({"teacher": "teacher 3", "batch": 4})
     assert drawn == {"teacher.lr": 0.5, "training.batch_size": 4}
     assert (

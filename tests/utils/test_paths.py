@@ -25,6 +25,7 @@ from distune.utils.files.atomic import (
 )
 from distune.utils.files.new_folder import new_folder
 from distune.utils.files.paths import (
+    GONE,
     check_is_file,
     in_full,
     in_shell,
@@ -126,6 +127,16 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_an_error_has_the_name_that_the_user_gave(error: OSError, named: object) -> None:
     name_instead(error, Path("/draft"), Path("/final"))
     assert error.filename == named
+
+
+@pytest.mark.parametrize(("number", "is_gone"), [(errno.ENOENT, True), (errno.EROFS, False)])
+def test_what_a_folder_that_is_gone_is_to_blame_for(tmp_path: Path, number: int, is_gone: bool) -> None:
+    error = OSError(number, "said")
+    name_instead(error, Path("/draft"), tmp_path / "gone/final")
+    assert error.strerror == (GONE if is_gone else "said")
+    there = OSError(number, "said")
+    name_instead(there, Path("/draft"), tmp_path / "final")
+    assert there.strerror == "said"
 
 
 def test_of_a_renaming_the_second_name_is_that_which_the_user_gave() -> None:

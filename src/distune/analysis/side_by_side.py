@@ -187,7 +187,7 @@ def _study(source: str | StudyRecord) -> Contestant:
     return Contestant(
         str(study.name or source),
         "study",
-        None if best is None or isinstance(best, Unknown) else best.value,
+        None if best is None else best.value,
         base=base.value if base else None,
         confirmed=confirmed,
         confirmed_on=confirmed_on,

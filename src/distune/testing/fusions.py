@@ -91,11 +91,11 @@ class FusionContract:
         inputs = fusion_batch(64)
         image, text, mask = inputs
         pooled = image.mean(1, keepdim=True), masked_mean(text, mask).unsqueeze(1), mask[:, :1]
-        answer = _answer(self.build(heads=4), *inputs)
+        answer = _answer(self.build(), *inputs)
         changes_nothing = {
             "fusion_layers": sizes[0] == sizes[1],
             "fusion_heads": _alike(_answer(self.build(heads=1), *inputs), answer),
-            "fusion_tokens": _alike(_answer(self.build(heads=4), *pooled), answer),
+            "fusion_tokens": _alike(_answer(self.build(), *pooled), answer),
         }
         found = {name for name, has_none in changes_nothing.items() if has_none}
         assert found == self.fusion.ignores, f"{found} change nothing; ignores = {set(self.fusion.ignores)}"

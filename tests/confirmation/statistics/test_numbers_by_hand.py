@@ -112,6 +112,11 @@ def test_temperatures_and_thresholds_are_those_of_dev_and_of_each_seed() -> None
     assert test["tasks"]["sign"]["operating_points"] == operating_points(of_dev, of_test)
     assert folds["tasks"]["sign"]["operating_points"] == operating_points_out_of_fold(of_folds)
     assert test["tasks"]["sign"]["operating_points"] != operating_points(of_test, of_test)
+    silent = [replace(each, labels=np.full_like(each.labels, MISSING)) for each in answers.by_split["dev"]]
+    without = split_numbers(replace(answers, by_split={**answers.by_split, "dev": tuple(silent)}), "test")
+    assert without is not None, "dev knows no label to choose by"
+    of_task = without["tasks"]["sign"]
+    assert of_task["operating_points"] is of_task["temperature"] is None
 
 
 def test_a_kappa_may_lie_between_minus_one_and_one() -> None:

@@ -86,6 +86,14 @@ def test_a_difference_is_claimed_of_no_small_group_and_of_no_chance(
         assert 1.9 * error < half < 2.6 * error
 
 
+def test_a_group_is_compared_with_as_many_others_as_make_no_small_group() -> None:
+    for others, is_compared in ((SMALL, True), (SMALL - 1, False)):
+        rows = np.arange(SMALL + others)
+        site = {f"e{n}": "north" if n < SMALL else "south" for n in rows}
+        found = by_name(subgroup_numbers(scored(rows % 3, rows % 5 > 0, rows), {"site": site}), "site")
+        assert (found["north"]["difference"] is not None) is is_compared and not found["north"]["small"]
+
+
 def test_a_difference_by_hand_is_one_of_cases_and_leaves_out_who_is_not_known() -> None:
     """25 women, 20 of them right, 25 men, 15 right, a case each; 30 others are not known, and all wrong."""
     right = np.array([True] * 20 + [False] * 5 + [True] * 15 + [False] * 10 + [False] * 30)

@@ -322,8 +322,10 @@ def _parquet(path: Path) -> TableFile:
                 for values in zip(*columns, strict=True):
                     row += 1
                     yield row, _cells(header, values, lists)
-        except (ArrowException, UnicodeDecodeError) as error:
-            raise TableError(f"not readable as parquet: {error}", row) from None
+        except (ArrowException, OSError) as error:  # of a page that is damaged, too
+            if is_of_the_machine(error):
+                raise
+            raise TableError(f"not readable as parquet: {one_line(error)}", row) from None
 
     return TableFile(header, rows(), "as parquet", lists=lists)
 

@@ -30,7 +30,7 @@ def draw(findings: Findings) -> Figure | None:
     The last score of a pruned trial is of fewer epochs or folds than a final one, so the two share no axis.
     """
     study, best = findings.study, findings.ranking.best
-    if best is None or not study.complete:
+    if best is None:
         return None
     ended = [trial for trial in study.trials if trial.state in ("pruned", "failed")]
     figure = canvas(3.6 if ended else 2.8)
