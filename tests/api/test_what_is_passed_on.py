@@ -166,6 +166,9 @@ def test_mistakes_export_and_report(noted: Callable[..., Any], tmp_path: Path) -
     first, second = reports
     assert (first["examples"], first["checklist"], first["overwrite"]) == (True, "tripod-ai", True)
     assert tmp_path in first.values() and Path("elsewhere") in second.values()
+    assert first["storage"] is second["storage"] is None
+    distune.Study("s", tmp_path, storage="sqlite:///s.db").report()
+    assert reports[2]["storage"] == "sqlite:///s.db"
     assert (second["examples"], second["checklist"], second["overwrite"]) == (False, None, False)
 
 
@@ -444,18 +447,19 @@ def test_of_two_that_write_one_frame_the_later_one_takes_the_folder(
 ) -> None:
     from distune.api import frames
 
-    real = frames._write_into
+    real, root = frames._write_into, with_data(config, frame(tmp_path)).data.root
+    shutil.rmtree(root)
 
     def beaten(folder: Path, *given: Any) -> None:
         real(folder, *given)
-        shutil.copytree(folder, folder.parent / folder.name.split(".")[1])
+        shutil.copytree(folder, root)
 
     monkeypatch.setattr(frames, "_write_into", beaten)
-    root = with_data(config, frame(tmp_path)).data.root
+    assert with_data(config, frame(tmp_path)).data.root == root
     assert sorted(path.name for path in root.parent.iterdir()) == [root.name]
     shutil.rmtree(root.parent)
     root.parent.write_text("taken")
-    with pytest.raises(DataError, match=root.name):
+    with pytest.raises(NotADirectoryError, match=root.name):
         with_data(config, frame(tmp_path))
 
 

@@ -143,6 +143,12 @@ def test_a_class_that_is_known_already_need_not_be_in_train(wound: Path) -> None
         read_table(config, 0, known={"type": ["d"]})
     table = read_table(config, 0, known={"type": ["c", "d"]})
     assert table.tasks[0].classes == ("a", "b", "c", "d") and table.labels[-1, 0] == 2
+    write_csv(wound / "metadata_train.csv", [rows_of(wound / "metadata_train.csv")[0]])
+    with pytest.raises(DataError):
+        read_table(config, 0)
+    assert set(
+        read_table(config, 0, known={"type": ["a", "b", "c"], "severity": ["x", "y", "z"]}).splits
+    ) == {"dev"}, "it is no set to train on"
 
 
 def test_bad_rows_are_all_named_and_can_be_dropped(wound: Path, tmp_path: Path) -> None:
@@ -220,7 +226,7 @@ def test_a_window_that_no_image_is_deep_enough_for_is_noted(wound: Path) -> None
     assert notes(percentiles=(0.5, 99.5)) == ()
     (note,) = notes(window=(40.0, 400.0), percentiles=(1.0, 99.0))
     assert note.startswith("data.window and data.percentiles: without effect")
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(wound / "photos/1.png")
+    Image.fromarray(np.arange(0, 400, 25, np.uint16).reshape(4, 4)).save(wound / "photos/1.png")
     assert notes(window=(40.0, 400.0)) == ()
 
 

@@ -92,7 +92,6 @@ def test_what_a_model_has_to_hold_by_where_it_is_from() -> None:
 def test_a_random_model_of_the_hub_needs_its_architecture_and_one_of_the_catalogue_nothing() -> None:
     assert revisions.repository(EncoderConfig(name="org/model", pretrained=False), "text") == "org/model"
     assert revisions.repository(EncoderConfig(name="bert-tiny", pretrained=False), "text") is None
-    assert revisions.repository(EncoderConfig(name="none"), "text") is None
     assert revisions.repository(EncoderConfig(name="minilm-l6"), "text") is None, "a package ships it"
 
 
@@ -370,6 +369,24 @@ def test_of_a_hub_model_that_is_not_here_the_small_files_are_fetched_and_its_wei
     asked = cached(True)
     assert inspection._folder(config, "org/model", "text") == (tmp_path, True)
     assert asked == [("folder", {"with_weights": True, "revision": "v1"})]
+
+
+@pytest.mark.parametrize("has_weights", [True, False])
+def test_of_weights_the_headers_alone_are_inspected(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, has_weights: bool
+) -> None:
+    assembled: list[Any] = []
+    stands_in: dict[str, Callable[..., Any]] = {
+        "_folder": lambda *_: (tmp_path, has_weights),
+        "settings_of": lambda *_: SETTINGS,
+        "assemble_text": lambda *given: assembled.append(given),
+    }
+    for name, stand_in in stands_in.items():
+        monkeypatch.setattr(inspection, name, refusing_as(getattr(inspection, name), stand_in))
+    config = EncoderConfig(name="org/model")
+    inspection._assembled(config, "org/model", "text", None)
+    origin = Origin(SETTINGS, tmp_path if has_weights else None, headers_only=True)
+    assert assembled == [(config, origin, tmp_path)]
 
 
 def test_what_needs_no_weights_is_inspected_without_them(
