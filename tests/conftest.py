@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import gc
 import itertools
-import multiprocessing.util
 import signal
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,15 +38,6 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.getbasetemp() / "caches" / f"{next(CACHES)}"
     monkeypatch.setenv("DISTUNE_CACHE", str(folder))
     return folder
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What a command writes beside the user's files, such as a traceback for a report, is none of the machine's."""
-    multiprocessing.util.get_temp_dir()  # it removes its own when the process ends, after those of the tests
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
