@@ -79,10 +79,10 @@ def test_what_became_of_all_trials() -> None:
 
 def test_the_course_of_the_search_is_shown_where_it_is_drawn() -> None:
     drawn: Any = object()
-    (part,) = results._course({"history": drawn})
-    assert part.blocks == (drawn,) and results._course({"other": drawn}) == ()
-    titles = [part.title for part in results.section(findings(), {"history": drawn}).parts]
-    assert titles == ["Top 2 trials", "Trial status distribution", "Course of the search"]
+    first = ["Top 2 trials", "Trial status distribution"]
+    *_, course = parts = results.section(findings(), {"history": drawn}).parts
+    assert [part.title for part in parts] == [*first, "Course of the search"] and course.blocks == (drawn,)
+    assert [part.title for part in results.section(findings(), {"other": drawn}).parts] == first
 
 
 def chosen(name: str, **about: Any) -> dict[str, Any]:

@@ -99,7 +99,7 @@ UNSAID: dict[str, dict[str, object]] = {
         "follow_links": False,
     },
     "setup.check.check": {"estimates": True},
-    "setup.init.prepare": {"name": None, "seed": 42, "encoding": None},
+    "setup.init.prepare": {"seed": 42, "encoding": None},
     "store.manifest.read_manifest": {"every_block": False},
     "store.store.Store": {"root": None, "max_gb": 20.0},
     "store.store.Store.clear": {"kind": None, "unused_for": 0.0},
