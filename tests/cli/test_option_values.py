@@ -124,6 +124,8 @@ IGNORED = {  # by the command: which of its options would have no effect
     ("confirm", "study", "--gpu", "cpu", "--set", "training.device=cpu"): "training.device",
     ("tune", "--config", "t.yaml", "--gpu", "cpu", "--set", "training.device=cpu"): "training.device",
     ("tune", "--config", "t.yaml", "--executor", "local", "--ray-address", "local"): "ray_address",
+    ("tune", "--config", "t.yaml", "--teacher-epochs", "2", "--set", "teacher.epochs=3"): "teacher.epochs",
+    ("tune", "--config", "t.yaml", "--student-epochs", "2", "--set", "student.epochs=3"): "student.epochs",
     (
         "tune",
         "--config",

@@ -39,6 +39,18 @@ def test_a_table_is_read_in_the_direction_that_is_asked_for(
     assert (tmp_path / "out" / "report.md").read_text(encoding="utf-8") == said
 
 
+@pytest.mark.parametrize(
+    "name", ["report.md", "report.html", "recommended_space.yaml", "figures/history.png"]
+)
+def test_a_report_never_takes_the_place_of_its_table(tmp_path: Path, name: str) -> None:
+    table = tmp_path / name
+    table.parent.mkdir(exist_ok=True)
+    table.write_text(content := "number,value,state\n0,0.5,COMPLETE\n")
+    with pytest.raises(UserError, match="is read here"):
+        write_report_from_csv(table, tmp_path, overwrite=True)
+    assert table.read_text() == content
+
+
 def test_a_report_replaces_its_own_files_alone(tmp_path: Path) -> None:
     taken = tmp_path / "figures" / "history.png"
     taken.parent.mkdir()

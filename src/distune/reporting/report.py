@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,7 +134,7 @@ def write_report_from_csv(
     Raises:
         UserError: the table cannot be read, or `out` holds other files of a report's names.
     """
-    return _write(from_csv(csv, direction), Path(out), overwrite=overwrite)
+    return _write(from_csv(csv, direction), Path(out), inputs=[Path(csv)], overwrite=overwrite)
 
 
 def _write(
@@ -143,9 +143,11 @@ def _write(
     *,
     examples: bool = False,
     checklist: str | None = None,
+    inputs: Sequence[Path] = (),
     overwrite: bool = False,
 ) -> list[Path]:
-    _refuse_to_replace(out, study, with_checklist=checklist is not None, overwrite=overwrite)
+    check = partial(check_output, inputs=inputs, overwrite=overwrite)
+    _refuse_to_replace(out, study, check, with_checklist=checklist is not None)
     findings = analyse(study)
     written = companions(findings, out)
     document = build(findings, draw(findings), written, examples=examples)
@@ -163,7 +165,9 @@ def _write(
     return [*(path for _, path in written.files), *asked, *drawn]
 
 
-def _refuse_to_replace(out: Path, study: StudyRecord, *, with_checklist: bool, overwrite: bool) -> None:
+def _refuse_to_replace(
+    out: Path, study: StudyRecord, check: Callable[..., None], *, with_checklist: bool
+) -> None:
     """Refuses a folder where something else, such as another study's report, has the names of a report's files.
 
     Raises:
@@ -177,7 +181,6 @@ def _refuse_to_replace(out: Path, study: StudyRecord, *, with_checklist: bool, o
         )
     is_own = study.folder is not None and out.resolve() == study.folder.resolve()
     whose = "" if is_own else markdown.render_block(Paragraph(subtitle(study.name))) + "\n"
-    check = partial(check_output, overwrite=overwrite)
     report = f"report of study {one_line(study.name or 'without a name')}"
     check(out / MARKDOWN_FILE, lambda start: start.startswith(f"# {TITLE}\n\n{whose}".encode()), report)
     has_own = is_own or (out / MARKDOWN_FILE).exists()

@@ -53,6 +53,7 @@ def tune(
     if devices := devices_of(gpu, given.get("study.gpus", ())):
         given["study.gpus"] = list(devices)
         taken += ["study.gpus", "training.device"]  # which would have no effect beside them
+    taken += [f"{model}.epochs" for model in ("teacher", "student") if f"study.{model}_epochs" in given]
     settings = assigned(assignments, taken)
     # What the config says of an executor that an option replaces no longer counts.
     of_other = OF_OTHER.get(str(given.get("study.executor")), {})

@@ -197,7 +197,7 @@ def opened(url: str) -> Iterator[RDBStorage]:
 
 
 def check_whole(engine: Engine, shown: str) -> None:
-    """Looks through the pages of an SQLite database: a damaged one can read as an empty table.
+    """Looks through an SQLite database: a damaged page can read as an empty table, a damaged index hides rows.
 
     Args:
         engine: of the database; of a server nothing is looked at.
@@ -209,7 +209,7 @@ def check_whole(engine: Engine, shown: str) -> None:
     if engine.name != "sqlite":
         return
     with engine.connect() as connection:
-        found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+        found = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar())
     engine.dispose()
     if found != "ok":
         raise UserError(
