@@ -5,17 +5,21 @@ from __future__ import annotations
 import errno
 import math
 import re
+import signal
 from collections.abc import Sequence
 
 from distune.errors import ConfigError, DataError, UserError, is_disk_fault, is_disk_full, is_out_of_memory
 from distune.training.cost import Cost, cost_until
 from distune.tuning.trials.messages import Failure
+from distune.utils.signals import SIGNALS
 
 FIRST_ALIKE = 3
 """A study whose first trials fail this often for one reason is stopped."""
 ROW_ALIKE = 20
 """A study in which this many trials in a row fail for one reason is stopped, whatever came before."""
 TAIL = 4000
+_ASKED_TO_END = {code for number in (*SIGNALS, signal.SIGKILL) for code in (-number, 128 + number)}
+"""Exit codes of a process that a signal ended which asks for that, as Python and as a shell give them."""
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 LACKED_DATA = "lacked_data"
 """User attribute of a trial that failed for its data once, which stopped the study."""
@@ -73,7 +77,7 @@ def died(
 def _death(exit_code: int | None, for_memory: bool) -> tuple[str, str]:
     if exit_code == -9 and for_memory:
         return "out_of_memory", "the kernel killed the worker: out of memory"
-    if exit_code is None or exit_code in (-9, -15, 137, 143):
+    if exit_code is None or exit_code in _ASKED_TO_END:
         how = "was lost" if exit_code is None else f"was killed (exit code {exit_code})"
         return "preempted", f"the worker {how}"
     return "crash", f"the worker died with exit code {exit_code}"
