@@ -9,6 +9,9 @@ from typing import TypeGuard
 
 from distune.utils.text import counted
 
+MOST_LINES = 100
+"""Lines of problems that a message shows; more say nothing new."""
+
 
 class UserError(Exception):
     """Something outside the program is wrong: a config, a file, an argument.
@@ -105,4 +108,6 @@ def _named(source: object, problems: Sequence[str]) -> str:
     lines = [line for problem in problems for line in problem.splitlines()]
     if len(lines) == 1:
         return f"{source}: {lines[0]}"
-    return "\n".join([f"{source}: {counted(len(problems), 'problem')}", *(f"  {line}" for line in lines)])
+    more = [f"... and {len(lines) - MOST_LINES:,} more lines"] if len(lines) > MOST_LINES else []
+    shown = [f"  {line}" for line in (*lines[:MOST_LINES], *more)]
+    return "\n".join([f"{source}: {counted(len(problems), 'problem')}", *shown])

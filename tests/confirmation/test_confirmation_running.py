@@ -169,7 +169,7 @@ def test_a_run_is_done_with_its_results_and_what_answers_come_from(
     job = Job(0, "base", 1, Config(), tmp_path / "base" / "seed_1")
     job.folder.mkdir(parents=True)
     for name in files:
-        (job.folder / name).write_text("{}")
+        (job.folder / name).write_text('{"score": 1}')
     assert job.is_done is is_done
 
 
@@ -184,7 +184,7 @@ def test_a_run_that_is_not_done_is_written_into_no_link(linked: str, tmp_path: P
         job.check_folder()
     for run in job.runs:
         run.mkdir(parents=True, exist_ok=True)
-        (run / RESULTS).write_text("{}")
+        (run / RESULTS).write_text('{"score": 1}')
     job.check_folder()
 
 
@@ -193,7 +193,7 @@ def test_folds_are_done_when_each_has_its_results(tmp_path: Path) -> None:
     for run in job.runs:
         assert not job.is_done
         run.mkdir()
-        (run / RESULTS).write_text("{}")
+        (run / RESULTS).write_text('{"score": 1}')
     assert job.is_done and [run.name for run in job.runs] == ["fold_1", "fold_2"]
 
 

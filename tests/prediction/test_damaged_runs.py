@@ -120,6 +120,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "no tensors of the model": (WEIGHTS, _saved(tensors=lambda held: held.clear())),
     "a tensor of another shape": (WEIGHTS, _saved(tensors=_wider)),
     "results of nothing": (RESULTS, _content(RESULTS, b"")),
+    "results without a score": (RESULTS, _content(RESULTS, b"{}")),
     "results in a list": (RESULTS, _content(RESULTS, b"[]")),
     "results too deep": (RESULTS, _content(RESULTS, b"[" * 100_000)),
     "a config that is a list": (CONFIG, _content(CONFIG, b"[]")),

@@ -72,6 +72,15 @@ def test_one_line_is_a_sentence_and_several_are_a_list(kind: type[ConfigError] |
     several = kind("x.yaml", ["a: wrong (2 examples)\n  row 1", "b"])
     assert str(several) == "x.yaml: 2 problems\n  a: wrong (2 examples)\n    row 1\n  b"
     assert str(kind("x", ["a\nb"])) == "x: 1 problem\n  a\n  b" and several.examples == ()
+    many = kind("x", [f"p{number}" for number in range(1_102)])
+    first, *shown, more = str(many).splitlines()
+    assert (first, len(shown), shown[-1], more) == (
+        "x: 1,102 problems",
+        100,
+        "  p99",
+        "  ... and 1,002 more lines",
+    )
+    assert len(many.problems) == 1_102 and "more" not in str(kind("x", ["p"] * 100))
 
 
 def test_what_an_error_is_of_is_kept_as_text() -> None:

@@ -14,7 +14,7 @@ from distune.analysis.records.from_csv import _table
 from distune.confirmation.statistics.scores.subgroups import FILE, read_subgroups
 from distune.data.readers.table_formats import open_table
 from distune.training.files.prediction_files import predictions_file, read_rows
-from distune.utils.files.csv_files import LONGEST, of_any_length
+from distune.utils.files.csv_files import LONGEST, of_any_length, write_rows
 
 LONG = "word " * 50_000
 
@@ -55,3 +55,12 @@ def test_several_threads_read_at_once(limit: int) -> None:
     with ThreadPoolExecutor(3) as pool:
         limits = list(pool.map(lambda _: list(of_any_length(rows())), range(3)))
     assert limits == [[LONGEST] * 5] * 3 and csv.field_size_limit() == limit
+
+
+def test_rows_are_read_back_with_any_line_end_in_a_cell(tmp_path: Path) -> None:
+    rows = [["a", "b"], ["1\r2", "x"], ["1\n2", "y,z"], ["1\r\n2", 'q"'], ["\u2028", ""]]
+    with (tmp_path / "t.csv").open("w", encoding="utf-8", newline="") as file:
+        write_rows(file, rows)
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == rows
+    assert (tmp_path / "t.csv").read_bytes().startswith(b'a,b\n"1\r2","x"\n')

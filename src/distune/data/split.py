@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 from collections import Counter
@@ -19,6 +18,7 @@ from distune.data.readers.values import GROUP_REMEDY
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
 from distune.utils.files.atomic import all_or_none, check_new, replacing
+from distune.utils.files.csv_files import write_rows
 from distune.utils.files.paths import make_folder
 from distune.utils.seeds import check_seed
 from distune.utils.text import counted, first_of, listed, nearest_hint
@@ -315,4 +315,4 @@ def _fill_empty_splits(
 
 def _write(path: Path, rows: Sequence[Sequence[str]]) -> None:
     with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+        write_rows(file, rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import tempfile
 from collections import Counter
@@ -27,6 +26,7 @@ from distune.setup.encoders import fitting
 from distune.setup.source_table import SourceTable
 from distune.setup.splits import splits_of
 from distune.utils.files.atomic import all_or_none, check_new, replacing, write_text
+from distune.utils.files.csv_files import write_rows
 from distune.utils.files.paths import make_folder
 from distune.utils.seeds import check_seed
 from distune.utils.short_repr import short_repr
@@ -177,7 +177,7 @@ def _write_tables(
             replacing(folder / f"metadata_{split}.csv") as draft,
             draft.open("w", encoding="utf-8", newline="") as file,
         ):
-            csv.writer(file, lineterminator="\n").writerows([header, *mine])
+            write_rows(file, [header, *mine])
 
 
 def _max_tokens(texts: Sequence[str]) -> int:

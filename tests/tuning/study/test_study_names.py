@@ -212,7 +212,7 @@ def test_a_study_is_there_where_it_says_what_it_is_about(
         open_study(storage, "s", settings_of()).ask()
     assert is_there("s"), "trial 0 is known, and what is in the folder of trial 1 was not finished"
     for number in (0, 1):
-        (tmp_path / f"s/trials/trial_000{number}/results.json").write_text("{}")
+        (tmp_path / f"s/trials/trial_000{number}/results.json").write_text('{"score": 1}')
     with pytest.raises(UserError, match="trial_0001 holds a finished run"):
         is_there("s")
     (tmp_path / "s/trials/trial_0001").rename(tmp_path / "s/trials/trial_0000 (1)")

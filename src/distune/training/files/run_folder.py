@@ -183,7 +183,9 @@ def results_of(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / RESULTS
     try:
-        return read_sealed(path)
+        if not (found := read_sealed(path)):
+            raise ValueError("it holds nothing")
+        return found
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not path.is_symlink():
             return None

@@ -1,11 +1,11 @@
-"""Cells of a CSV of any length, whatever limit a notebook has set."""
+"""Cells of a CSV of any length, whatever limit a notebook has set, and with any line end in them."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 Row = TypeVar("Row")
 LONGEST = 2**31 - 1
@@ -28,3 +28,20 @@ def of_any_length(rows: Iterator[Row]) -> Iterator[Row]:
         if row is None:
             return
         yield row
+
+
+def write_rows(file: TextIO, rows: Iterable[Sequence[str]]) -> None:
+    """Writes rows that end with a line feed.
+
+    Args:
+        file: opened with `newline=""`.
+        rows: of cells.
+    """
+    plain, quoted = (
+        csv.writer(file, lineterminator="\n", quoting=quoting)
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
+    for row in (
+        rows
+    ):  # before Python 3.13 the writer leaves a carriage return bare, which readers take for a line end
+        (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
