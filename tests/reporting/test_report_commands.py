@@ -29,6 +29,7 @@ from distune.tuning.study.settings import StudySettings, differing
 from distune.tuning.study.storage import opened
 from distune.tuning.tune import TuneRequest, _study_settings, base_of, search_space
 from distune.utils.files.atomic import write_text
+from distune.utils.files.output_files import check_output
 
 BATCH = {"batch": {"type": "categorical", "choices": [8, 16], "key": "training.batch_size"}}
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -210,9 +211,9 @@ def test_a_folder_named_through_a_link_holds_its_own_report(tmp_path: Path) -> N
     (tmp_path / "other").mkdir()
     for folder in (record.folder, tmp_path / "other"):
         (folder / MARKDOWN_FILE).write_text(f"# {TITLE}\n\nstudy with an earlier name\n")
-    _refuse_to_replace(tmp_path / "link", record, with_checklist=False, overwrite=False)
+    _refuse_to_replace(tmp_path / "link", record, check_output, with_checklist=False)
     with pytest.raises(UserError):
-        _refuse_to_replace(tmp_path / "other", record, with_checklist=False, overwrite=False)
+        _refuse_to_replace(tmp_path / "other", record, check_output, with_checklist=False)
 
 
 def test_a_report_belongs_into_its_studys_folder_or_where_tuning_would_make_one(tmp_path: Path) -> None:
