@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +20,7 @@ from distune.data.audit.audit import audit
 from distune.data.fingerprint import image_fingerprints
 from distune.data.pixels.decoder_messages import _stream
 from distune.data.pixels.dicom import dicom_header_of
-from distune.data.pixels.images import decode, read_pixels
+from distune.data.pixels.images import decode, pixels_of, read_pixels
 from distune.data.pixels.intensity import PixelRules, scaled, windowed
 from distune.data.readers.checks import checked_images, image_problems
 from distune.errors import DataError, UserError
@@ -325,6 +326,18 @@ def test_a_damaged_header_is_a_bad_example(write: Write, case: str) -> None:
     assert ("RescaleSlope" in str(fault)) == (case == "a slope of nothing")
     with pytest.raises(UserError, match=r"a\.dcm: "):
         read_pixels(path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_whatever_byte_of_a_header_is_another_the_file_is_read_or_a_bad_example(write: Write) -> None:
+    path = write("a.dcm", ramp()[:4, :4], RescaleSlope=2, RescaleIntercept=0, WindowCenter=40, WindowWidth=5)
+    content = path.read_bytes()
+    for position in range(132, len(content) - 32):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x1F
+        with suppress(UserError):
+            pixels_of(bytes(damaged))
 
 
 @pytest.mark.parametrize(

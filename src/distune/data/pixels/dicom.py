@@ -107,8 +107,8 @@ def read_dicom(content: bytes, rules: PixelRules, frame: int | None = None) -> N
     number = (header.frames + 1) // 2 if frame is None else frame
     if not 1 <= number <= header.frames:
         raise UserError(f"there is no frame {number}; the file has {header.frames}, counted from 1")
-    values = _decoded(file, number - 1)
     try:
+        values = _decoded(file, number - 1)
         if file.file_meta.TransferSyntaxUID in _JPEG:
             _check_jpeg(file, number - 1, header.frames)
         if header.photometric == "PALETTE COLOR":
@@ -226,6 +226,10 @@ def _header(file: Any) -> DicomHeader:
         )
     except (AttributeError, TypeError, ValueError):
         raise UserError("a DICOM file without pixels (it has no rows and columns)") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # pydicom decodes an element when it is asked for, and raises what it likes
+        raise UserError(f"damaged DICOM header ({type(error).__name__})") from None
 
 
 def _may_be_in_units(file: Any) -> bool:
