@@ -113,6 +113,7 @@ def test_a_run_folder_is_among_the_studies_or_where_its_study_was_moved_to(tmp_p
     assert copied("/before/it/moved/u/trials/trial_0000") is None and copied("/trial_0000") is None
 
 
+@pytest.mark.slow
 def test_a_file_with_a_single_study_is_that_study_whatever_it_is_called(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/renamed.db"
     for name in ("a", "b"):

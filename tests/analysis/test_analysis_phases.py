@@ -105,6 +105,7 @@ def test_a_command_that_was_killed_ran_until_it_was_last_seen(tmp_path: Path) ->
     assert not isinstance(wall, Unknown) and wall.seconds == 90.0
 
 
+@pytest.mark.slow
 def test_the_study_of_the_teachers_is_read_from_the_same_storage(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 's.db'}"
     for name, trials in (("s", 2), ("s_teacher", 3)):

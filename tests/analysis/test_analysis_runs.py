@@ -134,6 +134,7 @@ def noise_of(count: int, said: float | None = None, copies: int = 1) -> DevNoise
     return dev_noise(rank(study), RunRecord(Path(), (), (), tuple(tasks)))
 
 
+@pytest.mark.slow
 def test_noise_shrinks_with_the_root_of_the_examples() -> None:
     small, large = noise_of(200), noise_of(3200)
     assert isinstance(small, DevNoise) and isinstance(large, DevNoise)

@@ -144,6 +144,7 @@ def test_states_follow_the_values_where_the_table_has_none(tmp_path: Path) -> No
     assert any("numbered by" in said for said in record.missing)
 
 
+@pytest.mark.slow
 def test_studies_are_found_by_folder_file_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "logs" / "optuna" / "mine"
     folder.mkdir(parents=True)

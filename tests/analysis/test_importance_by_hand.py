@@ -57,6 +57,7 @@ def study(*found: TrialRecord, **known: Any) -> StudyRecord:
     return StudyRecord("s", "maximize", tuple(found), {each.name: each for each in SPACE}, "study", **known)
 
 
+@pytest.mark.slow
 def test_shares_are_of_the_parameters_that_every_trial_has_and_varies() -> None:
     found = importance(study(*trials(60)))
     assert isinstance(found, Importance)
@@ -67,6 +68,7 @@ def test_shares_are_of_the_parameters_that_every_trial_has_and_varies() -> None:
     assert (found.trials, found.left_out) == (60, ("same", "some"))
 
 
+@pytest.mark.slow
 def test_trials_outside_the_space_do_not_count() -> None:
     outside = [TrialRecord(100 + n, "complete", 99.0 * n, {"a": 7.0, "kind": "u"}) for n in range(9)]
     found = importance(study(*trials(HALF), *outside))

@@ -252,6 +252,7 @@ def frame_of(demo_root: Path, config: Config, kind: str) -> Any:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["paths", "arrays", "pictures"])
 def test_a_data_frame_is_written_once_and_read_like_files(
     tiny_config: Callable[..., Config],
@@ -381,6 +382,7 @@ def test_what_training_sets_in_torch_is_put_back(tiny_config: Callable[..., Conf
         torch.use_deterministic_algorithms(False)
 
 
+@pytest.mark.slow
 def test_one_thread_trains_at_a_time_and_with_gradients() -> None:
     from distune.api.settings import restored
 
@@ -483,6 +485,7 @@ def test_confirm_takes_the_database_of_a_study_or_the_one_it_is_given(
     assert [(one.study, one.storage) for one in asked] == [("s", "sqlite:///s.db")] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_estimate", [True, False])
 def test_check_measures_only_when_asked(tiny_config: Callable[..., Config], has_estimate: bool) -> None:
     found = distune.check(tiny_config(), estimate=has_estimate)

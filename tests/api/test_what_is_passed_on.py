@@ -507,6 +507,7 @@ def test_pictures_keep_their_depth_and_files_their_form(config: Config, tmp_path
     assert distune.read_table(allowed.data, 0).images.count("") == 1
 
 
+@pytest.mark.slow
 def test_a_study_that_is_there_is_opened_and_read(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     pytest.importorskip("pandas")
     config = tiny_config()

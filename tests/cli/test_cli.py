@@ -140,6 +140,7 @@ def test_bad_input_ends_with_exit_code_2_and_no_traceback(
     assert "Traceback" not in out + err
 
 
+@pytest.mark.slow
 def test_check_lists_encoders_and_data_together(distune: Command, config_file: Path, demo_root: Path) -> None:
     root = shutil.copytree(demo_root, Path("data"))
     victims = sorted((root / "images").iterdir())[:2]

@@ -49,6 +49,7 @@ def options(name: str) -> Iterator[tuple[str, TyperOption]]:
                 yield path, option
 
 
+@pytest.mark.slow
 def test_every_seed_has_a_range() -> None:
     seeds = list(options("--seed"))
     assert {path for path, _ in seeds} >= {"train", "tune", "init", "data split", "data demo"}
@@ -225,6 +226,7 @@ def test_an_option_is_a_value_where_it_is_written_as_one(distune: Command) -> No
     assert Path("--seed/metadata_train.csv").is_file()
 
 
+@pytest.mark.slow
 def test_a_path_may_begin_at_home(distune: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()

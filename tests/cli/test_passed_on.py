@@ -60,6 +60,7 @@ def test_export_passes_everything_on_and_says_what_was_compared(distune: Command
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_report_writes_beside_the_study_or_the_table_unless_told_where(distune: Command, called: Any) -> None:
     called("distune.reporting.report.study_folder", Path("of/s"))
     studies = called("distune.reporting.report.write_report", [Path("a"), Path("b")])

@@ -208,6 +208,7 @@ def test_predict_shows_the_most_probable_first(distune: Command, predictor: Pred
     assert distune("predict", "run", "--text", "t")[0] == 0 and predictor.asked[1] == (None, "t")
 
 
+@pytest.mark.slow
 def test_predict_passes_a_table_on_and_lists_what_could_not_be_read(
     distune: Command, predictor: Predictor, called: Any
 ) -> None:
@@ -320,6 +321,7 @@ def test_demo_writes_what_is_asked_for(distune: Command, called: Any) -> None:
     assert distune("data", "demo", "--kind", "other")[0] == 2
 
 
+@pytest.mark.slow
 def test_audit_and_check_look_at_the_data_that_is_asked_for(distune: Command, called: Any) -> None:
     Path("c.yaml").write_text("data: {root: a}\n")
     report = SimpleNamespace(to_dict=lambda: {"findings": [], "sections": []})

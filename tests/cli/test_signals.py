@@ -133,6 +133,7 @@ def test_who_asks_a_third_time_is_not_made_to_wait_for_a_call_that_never_ends(
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_closed_stream_is_not_taken_by_the_next_file(tmp_path: Path) -> None:
     """A process, as the numbers of the first three files are those of the whole process."""
     code = (

@@ -44,6 +44,7 @@ def test_words_are_weighted_by_train_alone(tiny_config: Callable[..., Config]) -
     assert first.shape == second.shape and (first != second).nnz == 0
 
 
+@pytest.mark.slow
 def test_features_are_scaled_by_the_train_part_of_each_fold(
     tiny_config: Callable[..., Config], tmp_path: Path
 ) -> None:
@@ -95,6 +96,7 @@ def test_words_are_those_of_the_train_part_of_each_fold(
         assert inputs is None if name == "majority" else (inputs != expected).nnz == 0
 
 
+@pytest.mark.slow
 def test_each_baseline_is_fitted_on_its_own_inputs_and_kept(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +152,7 @@ def test_each_baseline_is_fitted_on_its_own_inputs_and_kept(
         evaluate_baselines(evaluation, with_values(config, {"student.lr": 1e-4}), tmp_path)
 
 
+@pytest.mark.slow
 def test_baselines_of_folds_are_made_once_for_that_number_of_them(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

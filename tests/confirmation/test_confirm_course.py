@@ -58,6 +58,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confirm_module, "Confirmation", Given)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("given")
 def test_what_a_confirmation_is_made_of(base: Config, tmp_path: Path) -> None:
     file = write_study(tmp_path / "optuna", base, folds=3)
@@ -82,6 +83,7 @@ def test_what_a_confirmation_is_made_of(base: Config, tmp_path: Path) -> None:
     assert (made.folder / "confirmation").is_dir() and not openings(made.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("given")
 def test_what_cannot_be_confirmed_is_refused_before_the_data_are_read(
     base: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -109,6 +111,7 @@ def test_what_cannot_be_confirmed_is_refused_before_the_data_are_read(
         confirm(request_for(file, again=True))
 
 
+@pytest.mark.slow
 def test_a_study_that_still_runs_is_not_confirmed(
     base: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +122,7 @@ def test_a_study_that_still_runs_is_not_confirmed(
         confirm(request_for(file))
 
 
+@pytest.mark.slow
 def test_the_file_that_was_named_is_confirmed_and_not_one_of_the_same_stem(
     base: Config, tmp_path: Path
 ) -> None:

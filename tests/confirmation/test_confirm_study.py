@@ -46,6 +46,7 @@ def written(file: Path) -> dict[str, int]:
     return {f"{path.parent.parent.name}/{path.parent.name}": path.stat().st_mtime_ns for path in ended}
 
 
+@pytest.mark.slow
 def test_every_contender_is_trained_with_every_seed_and_evaluated_on_dev_and_test(finished: Path) -> None:
     numbers, seeds = numbers_of(finished), list(confirmation_seeds(11, 2))
     assert list(numbers["contenders"]) == [*ENTRANTS, *BASELINES]

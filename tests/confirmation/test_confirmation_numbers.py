@@ -310,6 +310,7 @@ def test_mcnemar_is_the_binomial_test_of_the_first_seeds_models(numbers: dict[st
         assert found["mcnemar"][task.name]["p_value"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_contenders_that_lack_seeds_are_compared_over_those_they_have(tmp_path: Path) -> None:
     folder = make(tmp_path, missing={"base": [8], "trial_0004_student_alone": SEEDS})
     numbers = confirmation_numbers(folder)
@@ -346,6 +347,7 @@ def test_contenders_that_lack_seeds_are_compared_over_those_they_have(tmp_path: 
     ]
 
 
+@pytest.mark.slow
 def test_without_a_test_split_dev_is_evaluated_and_marked(tmp_path: Path) -> None:
     numbers = confirmation_numbers(make(tmp_path, splits=("dev",)))
     assert (numbers["split"], numbers["optimistic"]) == ("dev", True)
@@ -353,6 +355,7 @@ def test_without_a_test_split_dev_is_evaluated_and_marked(tmp_path: Path) -> Non
     assert numbers["optimism"]["test"] is None and numbers["optimism"]["search_score"] == 0.93
 
 
+@pytest.mark.slow
 def test_runs_that_were_evaluated_on_different_examples_are_refused(tmp_path: Path) -> None:
     folder = make(tmp_path)
     path = folder / "base" / "seed_8" / "predictions_test.csv"

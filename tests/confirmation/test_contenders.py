@@ -35,6 +35,7 @@ def base(demo_root: Path) -> Config:
     return config_on(demo_root)
 
 
+@pytest.mark.slow
 def test_a_base_among_the_top_takes_part_once(base: Config, tmp_path: Path) -> None:
     candidates, notes = candidates_of(
         tmp_path, base, ({}, 0.6), ({"student.lr": 1e-3}, 0.7), ({"student.lr": 2e-3}, 0.5), top=2
@@ -48,12 +49,14 @@ def test_a_base_among_the_top_takes_part_once(base: Config, tmp_path: Path) -> N
     assert not notes
 
 
+@pytest.mark.slow
 def test_a_base_below_the_top_comes_after_it(base: Config, tmp_path: Path) -> None:
     candidates, _ = candidates_of(tmp_path, base, ({}, 0.5), ({"student.lr": 1e-3}, 0.7), top=1)
     assert [(e.name, e.rank) for e in candidates][:2] == [("trial_0001", 1), ("base", None)]
     assert candidates[1].search_score == 0.5
 
 
+@pytest.mark.slow
 def test_a_config_that_was_tried_twice_takes_one_place(base: Config, tmp_path: Path) -> None:
     same = {"student.lr": 1e-3}
     # Half the batch in memory changes no result, and 4e-3 is what the base has.
@@ -65,12 +68,14 @@ def test_a_config_that_was_tried_twice_takes_one_place(base: Config, tmp_path: P
     assert len(candidates) == 5 and len(notes) == 1 and notes[0].startswith("only 3 different configs")
 
 
+@pytest.mark.slow
 def test_a_student_that_has_no_teacher_has_no_distillation_gain(base: Config, tmp_path: Path) -> None:
     candidates, notes = candidates_of(tmp_path, base, ({}, 0.5), ({"distillation.loss": "none"}, 0.7), top=1)
     assert [e.name for e in candidates] == ["trial_0001", "base"]
     assert notes == ["the best config uses no teacher: there is no distillation gain to measure"]
 
 
+@pytest.mark.slow
 def test_without_its_teacher_a_student_inherits_nothing_and_still_learns(
     base: Config, tmp_path: Path
 ) -> None:
@@ -81,6 +86,7 @@ def test_without_its_teacher_a_student_inherits_nothing_and_still_learns(
     assert alone == with_values(candidates[0].config, changed)
 
 
+@pytest.mark.slow
 def test_one_modality_alone_takes_part_where_the_best_student_reads_both(
     base: Config, tmp_path: Path
 ) -> None:
@@ -98,6 +104,7 @@ def test_one_modality_alone_takes_part_where_the_best_student_reads_both(
     assert not notes
 
 
+@pytest.mark.slow
 def test_a_study_without_a_complete_trial_cannot_be_confirmed(base: Config, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no complete trial"):
         candidates_of(tmp_path, base)
@@ -115,6 +122,7 @@ def test_seeds_depend_on_the_study_alone_and_more_of_them_keep_the_first() -> No
     assert confirmation_seeds(42, 3) == stored
 
 
+@pytest.mark.slow
 def test_a_plan_is_the_same_wherever_the_data_lie_and_another_with_other_values(
     base: Config, tmp_path: Path
 ) -> None:

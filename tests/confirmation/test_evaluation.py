@@ -80,6 +80,7 @@ def finished(config: Config, table: Table, folder: Path) -> Any:
     return student.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", ["both", "image"])
 def test_every_split_and_condition_is_predicted_by_its_own_inputs(
     table: Table, tiny_config: MakeConfig, tmp_path: Path, read: str

@@ -119,6 +119,7 @@ def test_the_smallest_sets_are_usable_and_smaller_ones_refused(tmp_path: Path) -
         write_wound_demo(tmp_path / "small", 0, 59)
 
 
+@pytest.mark.slow
 def test_history_and_the_other_fields_are_there(tmp_path: Path) -> None:
     fields = ("age", "sex", "history", "findings", "caption")
     write_demo(tmp_path / "demo", 0, 40)
@@ -126,6 +127,7 @@ def test_history_and_the_other_fields_are_there(tmp_path: Path) -> None:
     assert all("year-old" in text for text in table.texts)
 
 
+@pytest.mark.slow
 def test_an_existing_set_is_read_whatever_its_seed(tmp_path: Path) -> None:
     write_demo(tmp_path / "demo", 3, 40)
     before = digest(tmp_path / "demo")

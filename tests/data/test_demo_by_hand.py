@@ -50,6 +50,7 @@ def pictures_of(root: Path) -> np.ndarray:
     return np.concatenate([quarters.ravel(), [whole.std(), whole.std(axis=0).mean()]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("write", "examples", "words", "pictures"),
     [
@@ -120,6 +121,7 @@ def test_patients_are_planned_by_region_split_and_size() -> None:
     assert _patients(3, 400) == planned != _patients(4, 400)
 
 
+@pytest.mark.slow
 def test_a_slice_shows_its_region_and_scanner() -> None:
     def mean(location: str, modality: str, **vague: bool) -> np.ndarray:
         given = {"vague_place": False, "vague_contrast": False, **vague}
@@ -136,6 +138,7 @@ def test_a_slice_shows_its_region_and_scanner() -> None:
     assert 0 < np.abs(between - head).mean() < np.abs(other - head).mean()
 
 
+@pytest.mark.slow
 def test_wounds_fill_each_split_with_every_pair_of_labels(tmp_path: Path) -> None:
     write_wound_demo(tmp_path / "w", 1, 84)
     read = {split: (tmp_path / f"w/metadata_{split}.csv").read_text() for split in ("train", "dev", "test")}

@@ -379,6 +379,7 @@ def test_a_window_that_lies_far_from_the_values_is_noted(
     assert any("single grey" in note for note in notes) == is_flat
 
 
+@pytest.mark.slow
 def test_a_table_of_dicom_files_names_frames_and_no_patient(
     write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
@@ -422,6 +423,7 @@ def test_no_file_that_training_prediction_and_export_write_names_a_patient(
         assert not any(word.encode() in content for word in ("Mustermann", PATIENT_ID, BIRTH_DATE)), path
 
 
+@pytest.mark.slow
 def test_window_and_frame_belong_to_the_fingerprint(write: Write, tmp_path: Path) -> None:
     config = dicom_set(tmp_path, write)
     plain = image_fingerprints(read_table(config, 0))

@@ -87,6 +87,7 @@ def test_only_the_splits_differ_between_folds(patients: Path) -> None:
     assert len({table_fingerprint(table) for table in (plain, *tables)}) == FOLDS + 1
 
 
+@pytest.mark.slow
 def test_the_seed_does_not_change_the_folds(patients: Path) -> None:
     assert [t.splits for t in folds_of(patients, seed=1)] == [t.splits for t in folds_of(patients, seed=2)]
 

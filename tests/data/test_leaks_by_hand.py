@@ -57,6 +57,7 @@ def plain(count: int, splits: Sequence[Split], **others: Sequence[str]) -> Table
     return table([[n % 2] for n in range(count)], splits, **others)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_twins_in_two_splits_count_in_the_later_one() -> None:
     """Rows 0 and 1 of train are shown again as 6 of dev and 8 of test, lit otherwise; 7 is the file of 2."""
     small = pictures(10)
@@ -407,6 +408,7 @@ def test_the_flow_of_a_set_with_rows_in_every_split() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_whole_audit_leaves_out_what_has_no_label_or_too_many_classes(tmp_path: Path) -> None:
     paths = []
     for number in range(6):

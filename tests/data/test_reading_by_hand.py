@@ -202,6 +202,7 @@ def several(root: Path, cells: list[str], **values: Any) -> DataConfig:
     })  # fmt: skip
 
 
+@pytest.mark.slow
 def test_folds_and_shares_spread_the_labels_of_a_cell(tmp_path: Path) -> None:
     """Each pair of labels occurs once: as whole cells they could be in one fold alone, label by label they are not."""
     names = "abcdefgh"

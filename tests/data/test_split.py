@@ -32,6 +32,7 @@ rows = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(rows, st.integers(0, 2**31))
 @settings(max_examples=150)
 def test_no_group_spans_splits_nothing_is_lost_and_train_has_every_class(

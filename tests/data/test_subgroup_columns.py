@@ -28,6 +28,7 @@ def demo(tmp_path: Path, **data: Any) -> Config:
     return parse_config({"data": {"reader": "demo", "root": str(tmp_path / "demo"), **data}, **models})
 
 
+@pytest.mark.slow
 def test_they_change_no_fingerprint_no_key_and_no_study(tmp_path: Path) -> None:
     plain, config = demo(tmp_path), demo(tmp_path, subgroup_columns=["age", "sex"])
     before, table = read_table(plain.data, 1), read_table(config.data, 1)
@@ -42,6 +43,7 @@ def test_they_change_no_fingerprint_no_key_and_no_study(tmp_path: Path) -> None:
     assert len(half.labelled().subgroups["sex"]) == len(half.labelled()) < len(half)
 
 
+@pytest.mark.slow
 def test_a_field_that_no_example_has_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_table(demo(tmp_path, subgroup_columns=["sex", "height"]).data, 1)
@@ -71,6 +73,7 @@ def test_a_column_of_a_table_is_read_without_its_missing_values(tmp_path: Path) 
     assert "'site'" in str(caught.value) and "sites" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_flow_counts_what_was_read_dropped_and_split(tmp_path: Path) -> None:
     config = demo(tmp_path, on_bad_example="drop", label_fraction=0.5)
     read_table(config.data, 1)

@@ -88,6 +88,7 @@ def test_an_evaluated_row_needs_a_label_and_an_evaluated_task_too(root: Path) ->
         read(root, missing="allow")
 
 
+@pytest.mark.slow
 def test_a_file_of_unlabelled_examples(root: Path) -> None:
     write_png(root / "u0.png", 1)
     write_csv(root / "more.csv", [["case", "image", "text"], ["new", "u0.png", "unread"]])

@@ -294,6 +294,7 @@ def test_the_audit_mentions_a_class_that_may_stand_for_nothing(tmp_path: Path) -
     assert finding.rows[0]["class"] == "none"
 
 
+@pytest.mark.slow
 def test_exact_duplicates_are_findings(tmp_path: Path) -> None:
     train, dev = rows_of(range(8)), rows_of(range(8, 12))
     train += [train[0], ["0.png", "another text", "a", "P0"]]
@@ -322,6 +323,7 @@ BMP = bytes.fromhex(
 """Header and palette of a grey picture 5 wide and 4 high; versions of Pillow write other bytes."""
 
 
+@pytest.mark.slow
 def test_a_table_without_such_cells_gives_the_table_and_folds_that_it_gave_before(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     rows = [

@@ -71,6 +71,7 @@ def test_what_a_bundle_would_not_look_at_is_refused(bundle: Path) -> None:
         assert load(bundle, device=device).tasks
 
 
+@pytest.mark.slow
 def test_a_bundle_predicts_what_its_run_predicts(run_folder: Path, bundle: Path) -> None:
     images, texts = of_dev(table_of(run_folder))
     ours, theirs = load(bundle), load(run_folder)
@@ -169,6 +170,7 @@ def test_deep_pixels_are_shown_by_the_rules_of_training_from_the_run_to_the_bund
             np.testing.assert_allclose(found[1:], found[[0, 0]], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_was_loaded_is_the_same_from_another_folder(
     run_folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -215,6 +217,7 @@ def test_names_on_the_card_mean_nothing(tmp_path: Path) -> None:
     assert "\n- \\# kind: " in card, "no heading"
 
 
+@pytest.mark.slow
 def test_in_8_bits_an_answer_depends_on_no_other_example(
     run_folder: Path, bundle: Path, tmp_path: Path
 ) -> None:
@@ -323,6 +326,7 @@ def test_a_bundle_is_evaluated_and_the_result_lies_beside_its_files(bundle: Path
         predictor.export(tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_a_bundle_refuses_images_beyond_the_limit_of_its_run(bundle: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(bundle, tmp_path / "bundle")
     _rewrite(copy, "preprocess.json", lambda about: about.update(max_image_megapixels=0.001))
@@ -438,6 +442,7 @@ def test_every_file_has_a_checksum(bundle: Path) -> None:
     assert named == {path.name for path in bundle.iterdir()} - {CHECKSUMS}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_exported_is_refused_and_leaves_nothing(
     run_folder: Path, bundle: Path, demo_root: Path, tmp_path: Path
 ) -> None:

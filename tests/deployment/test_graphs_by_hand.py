@@ -174,6 +174,7 @@ def test_what_memory_does_not_suffice_for_is_no_fault_of_the_graph(tmp_path: Pat
         loaded(tmp_path / "broken.onnx")
 
 
+@pytest.mark.slow
 def test_a_small_student_is_exported_with_its_lengths_and_batches_left_open(tmp_path: Path) -> None:
     from distune.deployment.graph import Graph, _traced, write_graph
     from distune.models.classifier import build_classifier
@@ -245,6 +246,7 @@ def test_linear_layers_compute_in_8_bits_and_convolutions_are_stored_so(
     )
 
 
+@pytest.mark.slow
 def test_a_student_becomes_a_bundle_whose_every_file_has_a_checksum(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +293,7 @@ def test_a_student_becomes_a_bundle_whose_every_file_has_a_checksum(
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_a_student_that_can_do_without_its_text_is_exported_so(
     tiny_config: Callable[..., Config], tmp_path: Path
 ) -> None:

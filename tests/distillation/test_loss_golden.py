@@ -197,6 +197,7 @@ def test_mmd_pair_by_pair(make_batch: Callable[..., Any]) -> None:
     assert number(loss, batch) == pytest.approx(WEIGHT * 3 * total, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_mmd_is_unbiased_for_paired_examples() -> None:
     from distune.distillation.losses.mmd import discrepancy
 

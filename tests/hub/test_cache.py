@@ -93,6 +93,7 @@ def test_a_moving_branch_changes_nothing_that_was_fetched(hub: HubServer) -> Non
     assert fetch_encoders([(asked, "vision")]) == {f"deit-tiny@{newest}": newest}
 
 
+@pytest.mark.slow
 def test_what_a_part_of_the_cache_lacks_is_fetched_at_its_commit(hub: HubServer) -> None:
     """`AutoModel` alone leaves a text model without its vocabulary; meanwhile `main` may have moved."""
     for name in ("config.json", "pytorch_model.bin"):

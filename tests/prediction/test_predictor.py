@@ -76,6 +76,7 @@ def test_probabilities_are_those_of_the_run(
             np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_what_a_notebook_set_in_torch_changes_no_answer(trained_run: MakeRun) -> None:
     folder = trained_run()
     given = of_dev(table_of(folder))
@@ -91,6 +92,7 @@ def test_what_a_notebook_set_in_torch_changes_no_answer(trained_run: MakeRun) ->
         np.testing.assert_array_equal(found[task], answers)
 
 
+@pytest.mark.slow
 def test_temperatures_are_fitted_on_dev_and_change_no_class(trained_run: MakeRun) -> None:
     folder = trained_run()
     table, predictor = table_of(folder), load(folder)

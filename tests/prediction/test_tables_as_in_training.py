@@ -102,6 +102,7 @@ def assert_as_recorded(odd_run: Path, predictor: Predictor, found: list[np.ndarr
         np.testing.assert_allclose(now, then, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_a_run_answers_its_own_table_as_it_did_in_training(
     odd_run: Path, dev: Path, predictor: Predictor, tmp_path: Path
 ) -> None:

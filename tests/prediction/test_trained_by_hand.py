@@ -131,6 +131,7 @@ def test_a_student_of_one_modality(tiny_config: Callable[..., Config], absent: s
     assert [found.shape for found in answers] == [(2, 2), (2, 2)]
 
 
+@pytest.mark.slow
 def test_a_run_is_loaded_with_the_device_and_precision_that_are_asked(
     tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_the_sections_of_all_items_are_those_of_a_report(full_study: StudyRecord
     assert len(rows_of(checklist)) == len(TRIPOD_AI)
 
 
+@pytest.mark.slow
 def test_the_command_writes_it_beside_the_report_and_knows_no_other(tmp_path: Path) -> None:
     study = optuna.create_study(study_name="s", direction="maximize")
     study.add_trial(create_trial(value=0.5))

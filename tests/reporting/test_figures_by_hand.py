@@ -400,6 +400,7 @@ def test_the_first_parameter_is_named_in_the_alternative_text(draw: Draw) -> Non
     assert "first is a with 70 %" in alt and "1 lies above" in alt
 
 
+@pytest.mark.slow
 def test_trials_that_ended_early_stand_apart(draw: Draw) -> None:
     complete = TrialRecord(0, "complete", 0.5)
     (alone,), (_, _, caption) = draw(history, lambda: history.draw(findings(study(complete))))

@@ -73,6 +73,7 @@ def test_the_page_is_escaped_and_loads_nothing(run_folder: Path) -> None:
     assert {path.name: path.read_bytes() for path in run_folder.iterdir()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["config.yaml", "predictions_dev.csv", "mine.txt", "report.html"])
 def test_a_page_replaces_pages_of_mistakes_alone(run_folder: Path, name: str) -> None:
     (run_folder / "mine.txt").write_text("notes")
@@ -89,6 +90,7 @@ def test_a_page_replaces_pages_of_mistakes_alone(run_folder: Path, name: str) ->
     page.unlink()
 
 
+@pytest.mark.slow
 def test_a_page_of_another_run_or_split_is_replaced_on_request_alone(run_folder: Path) -> None:
     other = shutil.copytree(run_folder, run_folder.with_name("other & more"))
     page = write_mistakes(run_folder, run_folder.with_name("page.html"))
@@ -160,6 +162,7 @@ def test_probabilities_of_test_are_calibrated_on_dev(run_folder: Path) -> None:
     assert on_test.temperature == on_dev.temperature
 
 
+@pytest.mark.slow
 def test_a_data_set_that_was_moved_is_looked_for_where_it_is_said_to_be(
     run_folder: Path, tmp_path: Path
 ) -> None:
@@ -242,6 +245,7 @@ def test_of_a_file_of_several_frames_the_example_s_own_is_shown(
     assert thumbnail(f"scan.dcm{FRAME}9", data) is None is thumbnail("elsewhere.dcm", data)
 
 
+@pytest.mark.slow
 def test_pictures_that_changed_since_the_run_are_warned_of(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -124,6 +124,7 @@ def test_the_command_that_resumes_asks_for_the_same_study(tmp_path: Path, asked:
     assert "--only" not in again or asked.get("only")
 
 
+@pytest.mark.slow
 def test_a_study_where_the_tuning_command_looks_needs_no_storage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_study_where_the_tuning_command_looks_needs_no_storage(
     )
 
 
+@pytest.mark.slow
 def test_data_with_a_leak_that_was_accepted_need_that_again(tmp_path: Path) -> None:
     folder = study_of(tmp_path, TuneRequest(config=Config()))
     for severity in ("warning", "severe"):
@@ -152,6 +154,7 @@ def test_data_with_a_leak_that_was_accepted_need_that_again(tmp_path: Path) -> N
         assert text.count(" --accept-leaks") == 3 * (severity == "severe")
 
 
+@pytest.mark.slow
 def test_a_study_in_a_database_server_is_named_with_it(tmp_path: Path) -> None:
     record = read_study(study_of(tmp_path, TuneRequest(config=Config())))
     assert shell.confirm(record) == f"distune confirm {tmp_path / 's'}"

@@ -133,6 +133,7 @@ def test_a_mean_of_one_seed_has_no_interval() -> None:
     assert over_seeds(None) == "—"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verdict", ["not significantly different", "better"])
 def test_a_gain_is_drawn_filled_where_its_verdict_is_significant(verdict: str) -> None:
     """Filled marks are drawn in the colour of a clear gain; a lead of 0.44 has a panel of its own."""

@@ -263,6 +263,7 @@ def test_a_report_replaces_that_of_another_study_on_request_alone(few: StudyReco
     assert (tmp_path / "report.md").read_bytes() != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writes", range(4))
 def test_a_report_that_was_killed_is_written_by_the_same_command(
     few: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
@@ -336,6 +337,7 @@ def test_the_page_of_another_study_is_not_replaced_where_its_report_is_gone(
     assert not (tmp_path / "report.md").exists()
 
 
+@pytest.mark.slow
 def test_after_the_work_a_report_is_written_as_it_was_asked_for_before(
     few: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def assert_on_record(name: str, found: str) -> None:
     assert found == on_record
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_report_states_what_is_on_record(
     kind: str, full_study: StudyRecord, findings: Findings, tmp_path: Path
@@ -84,6 +85,7 @@ STUDIES_CHANGED: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_what_studies_lack_is_on_record(tmp_path: Path) -> None:
     """What studies with folds, and staged ones, state in place of the whole one's page."""
     found = []
@@ -100,6 +102,7 @@ def test_what_studies_lack_is_on_record(tmp_path: Path) -> None:
     assert_on_record("lacking", "\n".join(found) + "\n")
 
 
+@pytest.mark.slow
 def test_what_a_confirmation_says_of_its_numbers_is_on_record(tmp_path: Path) -> None:
     """The page of one that recommends its trial, and what others state in its place."""
     study = study_at(tmp_path / "study", more=1)

@@ -32,6 +32,7 @@ def test_the_best_score_so_far_is_drawn_to_the_last_trial(findings: Findings) ->
     assert "0.99" not in re.sub(r"<[^>]*>", " ", long.svg)
 
 
+@pytest.mark.slow
 def test_trials_are_counted_in_whole_numbers_however_few_they_are(findings: Findings) -> None:
     few = tuple(TrialRecord(number=number, state="complete", value=0.9) for number in range(3))
     with look():
@@ -41,6 +42,7 @@ def test_trials_are_counted_in_whole_numbers_however_few_they_are(findings: Find
     assert "1" in ticks and not {"0.5", "0.50", "1.25", "1.5", "1.50"} & set(ticks)
 
 
+@pytest.mark.slow
 def test_gains_of_very_different_size_have_labelled_panels() -> None:
     with look():
         drawn = draw_gains([Gain("small", 0.01, 0.0, 0.02, True), Gain("large", 0.5, 0.4, 0.6, True)])
@@ -60,6 +62,7 @@ def test_a_teacher_from_the_store_is_named_where_its_time_is_missing(findings: F
     assert without is not None and "Trial 0 took its teacher from the store" in without.caption
 
 
+@pytest.mark.slow
 def test_reliability_has_the_bins_of_its_error(findings: Findings) -> None:
     with look():
         drawn = draw_reliability(findings)
@@ -100,6 +103,7 @@ def test_the_ring_of_the_best_trial_lies_around_its_dot(findings: Findings) -> N
     assert len(at["orange"]) == 4 and at["orange"] <= at["blue"]
 
 
+@pytest.mark.slow
 def test_parameters_above_the_floor_are_blue(findings: Findings) -> None:
     shares = (Share("lr", 0.7), Share("alpha", 0.3))
     for floor, blue in ((0.5, 1), (0.9, 0), (0.1, 2)):

@@ -51,6 +51,7 @@ def test_a_report_never_takes_the_place_of_its_table(tmp_path: Path, name: str) 
     assert table.read_text() == content
 
 
+@pytest.mark.slow
 def test_a_report_replaces_its_own_files_alone(tmp_path: Path) -> None:
     taken = tmp_path / "figures" / "history.png"
     taken.parent.mkdir()
@@ -121,6 +122,7 @@ def test_in_its_own_folder_a_study_s_report_may_have_been_of_another_name(tmp_pa
     assert write_report(replace(renamed, name="after"), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_checklist_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="tripod-ai"):
         write_report(FAILED, tmp_path / "none", checklist="stard")

@@ -98,6 +98,7 @@ def test_what_is_not_there_of_the_folds_says_why(page: str, tmp_path: Path) -> N
     assert "fold_2/predictions_dev.csv" in run.predictions.reason
 
 
+@pytest.mark.slow
 def test_the_learning_curves_of_all_folds_are_drawn_with_their_mean(tmp_path: Path) -> None:
     folder = fold_folders(tmp_path / "trial_0013")
     for fold, scores in enumerate(((0.2, 0.5, 0.6), (0.4, 0.7), (0.3, 0.6, 0.5)), start=1):

@@ -8,6 +8,8 @@ from datetime import datetime
 from pages import section, text_of
 from studies import strategy_study, teachers_of
 
+import pytest
+
 from distune.analysis.baseline import changes
 from distune.analysis.expected_time import Pace, pace
 from distune.analysis.findings import analyse
@@ -53,6 +55,7 @@ def test_a_staged_study_says_so_and_shows_what_its_best_teacher_is() -> None:
     assert set(as_search_space(findings.ranges)) == {"T"}  # a choice of teachers means nothing elsewhere
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_staged_search_is_that_of_its_teachers_too() -> None:
     first = {"name": "s_teacher", "finished": 5, "complete": 4, "pruned": 1, "failed": 0, "seconds": 220.0}
     record = teachers_of(strategy_study("staged", {6}, teacher_study=first), with_record=True)

@@ -52,6 +52,7 @@ def study_named(name: str, file: Path, **options: object) -> optuna.Study:
     return study
 
 
+@pytest.mark.slow
 def test_a_report_says_nothing_of_a_foreign_study_that_only_studies_of_tune_say(tmp_path: Path) -> None:
     """Nor does it advise what would be refused: the same trials as a table are no more, and no less."""
     pytest.importorskip("pandas")
@@ -88,6 +89,7 @@ def test_a_contenders_name_decides_no_path(name: str, tmp_path: Path) -> None:
     assert fault(CONFIRMATION, ConfirmationForm) is None and "name" in str(fault(numbers, ConfirmationForm))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recorded", ["../../../outside", "/etc", "trials/../../../../outside", "a\0b"])
 def test_a_recorded_run_folder_stays_among_the_studies(recorded: str, tmp_path: Path) -> None:
     folder = tmp_path / "logs/optuna/study"
@@ -106,6 +108,7 @@ def test_a_recorded_run_folder_stays_among_the_studies(recorded: str, tmp_path: 
         assert from_optuna(study, folder).trials[-1].folder == kept[path], number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_a_studys_name_decides_no_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_file_name(name)
@@ -118,6 +121,7 @@ def test_a_studys_name_decides_no_path(name: str, tmp_path: Path, monkeypatch: p
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "c", "d", "some.db"]
 
 
+@pytest.mark.slow
 def test_choices_that_are_no_scalars_are_read_as_their_text(tmp_path: Path) -> None:
     """A choice of None is no missing value, and one of a list can be counted."""
     choices = (None, True, 1.5, "a", [1, 2])
@@ -148,6 +152,7 @@ def test_the_best_of_a_minimised_study_is_its_lowest(tmp_path: Path) -> None:
     assert status.counts.best == (1, 1.0)
 
 
+@pytest.mark.slow
 def test_studies_that_minimise_are_compared_apart(tmp_path: Path) -> None:
     study_named("low", tmp_path / "low.db", direction="minimize")
     study_named("high", tmp_path / "high.db", direction="maximize")

@@ -40,6 +40,7 @@ from distune.utils.files.sealed_files import read_sealed
 SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\r\n"
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.lists(st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from(SEPARATORS)), max_size=5))
 def test_lines_are_read_back(tmp_path_factory, texts):

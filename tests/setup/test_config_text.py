@@ -119,6 +119,7 @@ def test_each_line_says_why_and_no_remark_is_more_than_a_comment() -> None:
     assert said[0].startswith("# ") and "all.csv" in said[0]
 
 
+@pytest.mark.slow
 def test_what_the_search_leaves_out_is_remarked(tiny_config: Callable[..., Config]) -> None:
     gamma = {"type": "float", "low": 0.1, "high": 1}
     asked = {"search_space": {"gamma": gamma}, "study": {"only": ["alpha", "gamma"]}}
@@ -126,6 +127,7 @@ def test_what_the_search_leaves_out_is_remarked(tiny_config: Callable[..., Confi
     assert ["gamma is not searched" in remark for remark in remarks] == [True]
 
 
+@pytest.mark.slow
 def test_a_value_that_nothing_reads_is_remarked(tiny_config: Callable[..., Config]) -> None:
     idle = {"distillation__gamma": 0.5, "data__views": 9, "distillation__unlabelled": False}
     config = tiny_config(distillation__loss="vanilla", **idle)
@@ -170,6 +172,7 @@ def test_the_width_of_a_model_without_fusion_is_not_called_one_without_effect(
     assert f"a {role} of one encoder" in said and "effect" not in said
 
 
+@pytest.mark.slow
 def test_values_outside_of_the_ranges_are_a_remark_unless_the_config_has_ranges(
     tiny_config: Callable[..., Config],
 ) -> None:
@@ -180,6 +183,7 @@ def test_values_outside_of_the_ranges_are_a_remark_unless_the_config_has_ranges(
         check(tiny_config(search_space=alone, study__only=["student_lr"]), "c.yaml", estimates=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("study", "word"),
     [
@@ -205,6 +209,7 @@ def test_what_tune_would_refuse_of_the_study_section_is_a_remark(
     )
 
 
+@pytest.mark.slow
 def test_leaks_for_which_tune_asks_whether_they_are_accepted_are_remarks(
     tiny_config: Callable[..., Config], tmp_path: Path
 ) -> None:

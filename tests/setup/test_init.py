@@ -177,6 +177,7 @@ def test_a_table_without_texts_trains_on_images_alone_and_keeps_its_own_splits(t
     assert len(read_table(config.data, 0).rows("train")) == 60
 
 
+@pytest.mark.slow
 def test_a_split_in_another_folder_is_a_set_that_can_be_used(tmp_path: Path) -> None:
     table = hospital(tmp_path / "klinik")
     counts, images = split_whole(table, tmp_path / "new", label_columns=("Größe",), group_column="Patient")
@@ -194,6 +195,7 @@ def test_a_split_in_another_folder_is_a_set_that_can_be_used(tmp_path: Path) -> 
     assert len(read_table(config, 0)) == 90
 
 
+@pytest.mark.slow
 def test_a_split_beside_its_table_or_without_images_brings_none(tmp_path: Path) -> None:
     table = hospital(tmp_path)
     assert split_whole(table, tmp_path / "bilder" / "..", label_columns=("Größe",))[1] is None
@@ -217,6 +219,7 @@ def test_a_table_without_one_sound_row_says_what_is_wrong_with_them(tmp_path: Pa
         prepare(tmp_path / "t.csv", tmp_path / "out", Wishes())
 
 
+@pytest.mark.slow
 def test_no_image_replaces_another(tmp_path: Path) -> None:
     table = hospital(tmp_path / "klinik")
     (tmp_path / "new/bilder").mkdir(parents=True)
@@ -247,6 +250,7 @@ class _FullAfter:
         return limited
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [0, 1, 2, 40, 90, 91])
 def test_after_a_full_disk_the_same_command_makes_the_split(tmp_path: Path, files: int) -> None:
     table = hospital(tmp_path / "klinik")

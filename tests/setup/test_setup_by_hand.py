@@ -410,6 +410,7 @@ def test_sizes_and_times_in_words() -> None:
     assert [_time(seconds) for seconds in (0.1, 59.0, 600.0)] == ["1 s", "59 s", "10 min"]
 
 
+@pytest.mark.slow
 def test_what_check_says(monkeypatch: pytest.MonkeyPatch, tiny_config: Callable[..., Config]) -> None:
     asked: list[Any] = []
     table = read_table(tiny_config().data, 0, check_images=False)
@@ -454,6 +455,7 @@ def test_what_check_says(monkeypatch: pytest.MonkeyPatch, tiny_config: Callable[
     assert any("distillation.beta: 5.0 has no effect" in line for line in without_effect)
 
 
+@pytest.mark.slow
 def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[Any] = []
 
@@ -548,6 +550,7 @@ def _leaks(table: Table) -> list[str]:
     return leaks(audit(table))
 
 
+@pytest.mark.slow
 def test_leaks_are_those_of_labelled_examples_and_severe(tiny_config: Callable[..., Config]) -> None:
     table = read_table(tiny_config().data, 0, check_images=False)
     assert _leaks(table) == []
@@ -629,6 +632,7 @@ def test_a_dev_split_is_made_from_train_with_the_seed() -> None:
     assert [number for number, split in enumerate(splits) if split is None] == list(range(0, 100, 7))
 
 
+@pytest.mark.slow
 def test_check_names_what_a_run_without_a_search_leaves_unread(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config(distillation__loss="vanilla", distillation__beta=0)
     remarks = check_module.check(config, "c.yaml", estimates=False).remarks

@@ -141,6 +141,7 @@ def spoil(file: Path, *, at: int) -> None:
     file.write_bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 def test_a_large_file_that_was_written_to_is_read_whole(tmp_path: Path) -> None:
     for at in range(0, 4128, 129):

@@ -82,6 +82,7 @@ def folders(tmp_path: Path) -> Callable[[], Path]:
     return make
 
 
+@pytest.mark.slow
 def test_the_medpix_reader_passes(demo_root: Path, folders: Callable[[], Path]) -> None:
     assert failures(Medpix(demo_root), tmp_path=folders) == set()
 
@@ -362,6 +363,7 @@ class Forgives(Medpix):
         return raw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "changes", "noticed"),
     [

@@ -138,6 +138,7 @@ def test_changed_weights_of_an_encoder_miss(tiny_config: MakeConfig, tmp_path: P
     assert found == [{"images", "tokens"} | TRAINED, set(), TRAINED]
 
 
+@pytest.mark.slow
 def test_a_run_reads_each_image_file_once_for_its_hash(
     tiny_config: MakeConfig, demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def test_an_exception_carries_the_cost_of_all_that_it_passed() -> None:
     assert cost_until(ValueError()) == Cost()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trains", [run, run_teacher])
 def test_a_run_that_fails_says_what_it_cost(
     tiny_config: MakeConfig, tmp_path: Path, trains: Callable[..., object]
@@ -64,6 +65,7 @@ def test_of_two_costs_the_later_device_is_named_and_each_peak_is_its_own() -> No
     assert both == Cost({"data": 3.0}, 300.0, 7.0, "two")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process forget its peak")
 def test_the_peak_is_of_resident_memory_and_falls_where_it_is_reset() -> None:
     held = bytearray(b"1") * (160 * 2**20)

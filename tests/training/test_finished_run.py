@@ -80,6 +80,7 @@ def test_nothing_is_left_to_stop_after_the_last_epoch(
     assert found is not None and not found.stopped and found.cost == COST
 
 
+@pytest.mark.slow
 def test_a_run_of_another_config_or_without_all_of_its_records_is_none(
     tiny_config: Callable[..., Config], folder: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_views_data_device_and_precision_are_in_the_keys(tiny_config: MakeConfig
     assert key_of(teacher_key(config, "other data", CPU)) != keys(config)[0]
 
 
+@pytest.mark.slow
 def test_targets_with_a_map_are_others(tiny_config: MakeConfig, tmp_path: Path) -> None:
     """And asked for again, they are found: one entry each."""
     store, found = Store(tmp_path), []

@@ -51,6 +51,7 @@ def table_of(config: Config) -> Table:
     return read_table(config.data, config.seed, check_images=False)
 
 
+@pytest.mark.slow
 def test_the_columns_of_the_labels(make: Make, kinds_root: Path) -> None:
     table = table_of(make())
     assert [(task.name, task.kind, task.classes) for task in table.tasks] == [
@@ -194,6 +195,7 @@ def kinds_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kinds_store")
 
 
+@pytest.mark.slow
 def test_a_run_predicts_labels(make: Make, tmp_path: Path, kinds_root: Path) -> None:
     from distune.prediction.trained import load_run
 

@@ -129,6 +129,7 @@ def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
         torch.testing.assert_close(weight, theirs[name], atol=2e-5, rtol=1e-4, msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulation", [1, 5])
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_the_weights_after_an_epoch(setting: Callable[..., Setting], accumulation: int, ema: float) -> None:
@@ -144,6 +145,7 @@ def test_the_weights_after_an_epoch(setting: Callable[..., Setting], accumulatio
     assert any(not torch.allclose(weight, start[name], atol=1e-4) for name, weight in expected.items())
 
 
+@pytest.mark.slow
 def test_what_is_evaluated_is_the_average_of_the_weights(
     setting: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +166,7 @@ def test_what_is_evaluated_is_the_average_of_the_weights(
         assert any(not torch.allclose(seen[name], weights[name], atol=1e-3) for name in weights)
 
 
+@pytest.mark.slow
 def test_every_epoch_has_a_seed_and_an_order_of_its_own(
     setting: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +346,7 @@ class SlowDisk(CheckpointFile):
         super().save(checkpoint)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_callback_stops_the_stage_and_a_resumed_one_sees_its_epochs_again(
     setting: Callable[..., Setting], tmp_path: Path, at: int
@@ -372,6 +376,7 @@ def test_a_callback_stops_the_stage_and_a_resumed_one_sees_its_epochs_again(
     assert to_the_end.history[:at] == stopped.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulation", [1, 4])
 def test_the_record_of_an_epoch(setting: Callable[..., Setting], accumulation: int) -> None:
     """Of one step, so its losses are those of the model before; in parts or not, with the answers of each part."""
@@ -434,6 +439,7 @@ def test_a_loss_that_is_infinite_or_no_number_ends_the_stage(
         ours.fit()
 
 
+@pytest.mark.slow
 def test_it_trains_in_the_precision_of_the_model(setting: Callable[..., Setting]) -> None:
     losses = [
         of_few(setting(), epochs=1).fit(compute=compute).history[0].train_loss

@@ -90,6 +90,7 @@ def test_score_is_the_mean_over_tasks_and_equals_evaluate() -> None:
     assert overall_score(labels, [ROWS, binary], [THREE, TWO]) == pytest.approx(full["score"])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:A single label")
 @settings(max_examples=60)
 @given(st.integers(1, 5), st.integers(1, 25), st.integers(0, 2**32 - 1))
@@ -146,6 +147,7 @@ def test_labels_and_probabilities_that_say_nothing_are_refused(
         evaluate(labels, [rows], [THREE])
 
 
+@pytest.mark.slow
 def test_the_score_of_each_epoch_imports_no_heavy_library() -> None:
     code = (
         "import sys, numpy as np; from distune.data.table import Task;"

@@ -75,6 +75,7 @@ def test_the_missing_encoder_costs_nothing(tiny_config: MakeConfig, tmp_path: Pa
     assert not [name for name in student.state_dict() if name.startswith(("text", "fusion"))]
 
 
+@pytest.mark.slow
 def test_a_text_model_reads_no_image(tiny_config: MakeConfig, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     run(tiny_config(**TEXT_STUDENT, distillation__loss="none"), tmp_path / "run", store=store)

@@ -264,6 +264,7 @@ def test_a_run_that_may_not_record_its_opening_trains_nothing(
     assert not epochs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "others", [{ENVIRONMENT: b"{}", METRICS: b"of the other run"}, {"notes": b"mine"}, {}]
 )
@@ -375,6 +376,7 @@ def test_early_stopping_ends_after_epochs_without_a_better_score(
     assert len(student) == result.best_epoch + 2 < 30  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_loss_that_is_not_finite_is_an_error(tiny_config: MakeConfig, tmp_path: Path) -> None:
     config = tiny_config(teacher__lr=1e30, training__grad_clip=None, training__warmup=0.0)
     with pytest.raises(FloatingPointError, match="loss is nan"):

@@ -21,6 +21,7 @@ MakeConfig = Callable[..., Config]
 CPU = Compute(torch.device("cpu"), bf16=False)
 
 
+@pytest.mark.slow
 def test_both_encoders_of_a_student_that_begins_with_its_teachers(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,6 +203,7 @@ def test_the_folder_holds_the_student_and_its_answers(whole: Whole) -> None:
         np.testing.assert_allclose(again, written, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_has_no_results_until_it_is_run_to_its_end(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
@@ -220,6 +221,7 @@ def test_a_run_that_was_stopped_has_no_results_until_it_is_run_to_its_end(
     assert ended.results["splits"].keys() == {"dev"} and openings(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_teacher_alone(tiny_config: MakeConfig, tmp_path: Path) -> None:
     """Stopped, then resumed to its end, then found whole and stopped while it is only reported again."""
     config, folder = tiny_config(), tmp_path / "run"
@@ -376,6 +378,7 @@ def test_what_a_student_is_trained_with(
     assert (tmp_path / "student.safetensors").exists() is not stopped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stopped", "tells"), [(True, False), (False, False), (False, True)])
 def test_what_a_teacher_is_trained_with(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool, tells: bool
@@ -425,6 +428,7 @@ def test_what_a_teacher_is_trained_with(
     assert stage.model_seed == model_seed(config, "teacher") and "targets" not in options
 
 
+@pytest.mark.slow
 def test_a_teacher_is_asked_about_all_that_a_student_is_taught(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:

@@ -91,6 +91,7 @@ def simulated(task):
         yield Work(1.0, "fold", number, total / number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folds", "evaluated"), [(2, 1), (3, 2), (4, 2)])
 def test_trials_are_pruned_after_their_second_fold_or_the_first_of_two(tmp_path, folds, evaluated):
     settings = settings_of(folds=folds)
@@ -117,6 +118,7 @@ def request(folder, **options):
     return tune_request(**{**defaults, **options})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_a_study_with_folds_from_a_config_to_its_files(tmp_path):
     result = tune(request(tmp_path))

@@ -71,6 +71,7 @@ def test_a_fork_with_a_narrower_range_copies_the_trials_inside(tmp_path):
     assert len(new.trials) == 10
 
 
+@pytest.mark.slow
 def test_a_fork_with_another_base_value_of_a_searched_parameter_runs_the_new_base_first(tmp_path):
     old = old_study(tmp_path)
     settings = settings_of(base_config(distillation__alpha=1.5), pruner="none")
@@ -100,6 +101,7 @@ def test_trials_that_would_run_otherwise_now_are_not_copied(tmp_path, changed, c
     ]
 
 
+@pytest.mark.slow
 def test_a_fork_that_was_killed_half_way_is_made_again(tmp_path):
     old = old_study(tmp_path, n_trials=4)
     storage = open_storage(f"sqlite:///{tmp_path}/new.db")
@@ -109,6 +111,7 @@ def test_a_fork_that_was_killed_half_way_is_made_again(tmp_path):
     assert states(forked(tmp_path, old, settings_of(pruner="none"))) == {"COMPLETE": 4}
 
 
+@pytest.mark.slow
 def test_a_fork_that_takes_long_says_that_it_is_at_work(tmp_path, monkeypatch):
     monkeypatch.setattr("distune.tuning.fork_study.BEAT_SECONDS", -1.0)
     new = forked(tmp_path, old_study(tmp_path, n_trials=3), settings_of(pruner="none"))
@@ -146,6 +149,7 @@ def test_a_fork_takes_no_other_studys_place(tmp_path):
         fork(memory_study(settings), storage, "new", settings)
 
 
+@pytest.mark.slow
 def test_a_trial_that_another_program_added_is_not_copied(tmp_path):
     settings = settings_of(pruner="none")
     old = old_study(tmp_path, settings, n_trials=2)
@@ -153,6 +157,7 @@ def test_a_trial_that_another_program_added_is_not_copied(tmp_path):
     assert states(forked(tmp_path, old, settings)) == {"COMPLETE": 2}
 
 
+@pytest.mark.slow
 def test_status_tells_the_running_the_interrupted_and_the_failed(tmp_path):
     settings = settings_of(pruner="none")
     study = sqlite_study(tmp_path, settings)
@@ -188,6 +193,7 @@ def test_status_tells_the_running_the_interrupted_and_the_failed(tmp_path):
     assert (after.running, after.interrupted, after.ended, after.ends) == ((), (4, 5), "timeout", None)
 
 
+@pytest.mark.slow
 def test_reading_a_status_changes_nothing(tmp_path):
     settings = settings_of()
     sqlite_study(tmp_path, settings, "some")
@@ -205,6 +211,7 @@ def test_reading_a_status_changes_nothing(tmp_path):
     assert read_status("a / b", storage=url).name == "a / b", "another program may call its study anything"
 
 
+@pytest.mark.slow
 def test_a_file_that_was_renamed_stands_for_its_only_study_and_no_storage_for_another(tmp_path):
     with opened(f"sqlite:///{tmp_path}/old.db") as storage:
         open_study(storage, "old", settings_of())
@@ -265,6 +272,7 @@ def test_the_dashboard_answers_those_alone_who_ask_for_this_machine(host, is_own
     assert is_own or heard[0].startswith("403")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_own_file", [True, False])
 @pytest.mark.parametrize("kind", ["trials", "teacher"])
 def test_no_study_begins_in_the_folder_of_another_one(tmp_path, kind, is_own_file):
@@ -280,6 +288,7 @@ def test_no_study_begins_in_the_folder_of_another_one(tmp_path, kind, is_own_fil
     check_before_opening(tmp_path / "new", url, "other", accepted, is_own_file=False)
 
 
+@pytest.mark.slow
 def test_a_study_in_a_storage_gets_no_second_folder_below_its_first(tmp_path, monkeypatch):
     url, folder = f"sqlite:///{tmp_path}/all.db", Path("logs", "some")
     with opened(url) as storage:
@@ -329,6 +338,7 @@ def test_a_port_that_is_none_is_refused(tmp_path, port):
         open_dashboard("some", logs=tmp_path, port=port)
 
 
+@pytest.mark.slow
 def test_a_fork_that_another_command_makes_is_left_to_it(tmp_path):
     storage, old = open_storage(f"sqlite:///{tmp_path}/new.db"), memory_study(settings_of())
     half = optuna.create_study(storage=storage, study_name="new", direction="maximize")
@@ -401,6 +411,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", REFUSED)
 @pytest.mark.parametrize("options", [{"name": "s"}, {"name": "old", "fork": "s"}], ids=["tune", "fork"])
 def test_a_study_that_is_refused_keeps_its_bytes(tmp_path, make, options):
@@ -413,6 +424,7 @@ def test_a_study_that_is_refused_keeps_its_bytes(tmp_path, make, options):
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "attributes", "said", "is_shared"),
     [

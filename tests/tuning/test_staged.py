@@ -355,6 +355,7 @@ def test_more_trials_later_are_students_of_the_same_teachers(tmp_path):
     assert students.user_attrs["teachers"] == kept
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_one_trial_is_the_base_config_and_no_teacher_is_tried(tmp_path, caplog):
     result = tune(request(tmp_path, n_trials=1))
@@ -364,6 +365,7 @@ def test_one_trial_is_the_base_config_and_no_teacher_is_tried(tmp_path, caplog):
     assert load_config(result.best_config) == base_config(student__epochs=6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_teachers_that_all_fail_end_the_study_with_their_failure(tmp_path):
     result = tune(request(tmp_path, teacher_trial_function="closed_form_trials:broken"))

@@ -37,6 +37,7 @@ def with_lease(study, ended):
     study.set_user_attr(f"coordinator:{lease.coordinator}", lease.__dict__)
 
 
+@pytest.mark.slow
 def test_studies_of_a_folder_are_listed_with_what_cannot_be_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     logs = tmp_path / "logs" / "optuna"
@@ -68,6 +69,7 @@ def test_studies_of_a_folder_are_listed_with_what_cannot_be_read(tmp_path, monke
     del running, finished  # kept till here: who writes closes its database, and empties its log, when it goes
 
 
+@pytest.mark.slow
 def test_both_stages_of_a_staged_search_are_one_study_of_the_list(tmp_path):
     teacher, students = split_settings(settings_of(base_config()))
     url = f"sqlite:///{tmp_path}/shared.db"

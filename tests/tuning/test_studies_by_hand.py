@@ -284,6 +284,7 @@ def test_the_point_of_a_config_in_another_space_has_what_has_an_effect() -> None
     assert _point(base, settings) == {"alpha": 0.75}
 
 
+@pytest.mark.slow
 def test_a_fork_keeps_the_commits_of_the_study_that_it_copies(tmp_path: Path) -> None:
     """The same trials at another commit would be trials of other models."""
     old = sqlite_study(tmp_path, settings_of(), "old")

@@ -17,6 +17,7 @@ from distune.tuning.summary import best_trial, config_of_trial, write_summary
 from distune.tuning.tune import tune
 
 
+@pytest.mark.slow
 def test_the_summary_says_what_happened_and_the_best_config_runs_as_it_is(tmp_path):
     settings = settings_of(base_config(training__batch_size=4))
     study = memory_study(settings)

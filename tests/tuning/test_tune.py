@@ -80,6 +80,7 @@ def test_the_same_command_resumes_an_unfinished_study_or_else_makes_a_new_one(tm
     assert done.study_name not in (first.study_name, other_question.study_name)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 @pytest.mark.parametrize(("silent", "resumes"), [(86_400.0, True), (1.0, False)])
 def test_after_a_restart_of_the_machine_the_same_command_resumes(tmp_path, caplog, silent, resumes):
@@ -97,6 +98,7 @@ def test_after_a_restart_of_the_machine_the_same_command_resumes(tmp_path, caplo
     assert caplog.text == "", "it has its trials: there is nothing to resume"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_what_comes_of_a_study(tmp_path, monkeypatch):
     audited = Inspection("sha256:0", {"findings": []})
@@ -151,6 +153,7 @@ def test_a_study_keeps_its_sampler_unless_asked_otherwise(tmp_path):
     assert (known["sampler"], known["pruner"]) == ("qmc", "none")
 
 
+@pytest.mark.slow
 def test_no_secret_of_the_storage_is_shown_or_written(tmp_path, capsys):
     url = f"sqlite:///{tmp_path}/study.db?auth_token=hunter2"
     try:
@@ -173,6 +176,7 @@ def test_failures_end_in_the_result_and_keep_the_traceback(tmp_path):
     assert "about to divide" in failed["failure_output"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 @pytest.mark.parametrize(
     ("epochs", "pruner", "is_told"), [(3, "median", True), (4, "median", False), (3, "none", False)]
@@ -350,6 +354,7 @@ def test_two_coordinators_on_one_sqlite_study_share_its_budget(tmp_path):
     check_scores(study)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_a_study_section_is_no_part_of_what_a_study_is_about(tmp_path):
     """A study from before there was one continues with a config that has one, and a trial's config knows none."""
@@ -361,6 +366,7 @@ def test_a_study_section_is_no_part_of_what_a_study_is_about(tmp_path):
     assert "study" not in again.best_config.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("virtual_workers")
 def test_the_epochs_of_a_trial_are_those_of_the_section(tmp_path):
     result = tune(request(tmp_path, n_trials=1, student_epochs=2, teacher_epochs=1))

@@ -25,6 +25,7 @@ def settings(**asked: Any) -> tuple[StudySettings, StudySettings | None]:
     return _study_settings(request, base, search_space(base, request.asked), "sha256:7")
 
 
+@pytest.mark.slow
 def test_a_study_is_about_what_was_asked_for() -> None:
     plain, none = settings()
     assert none is None and (plain.sampler, plain.pruner, plain.strategy) == ("tpe", "median", "joint")

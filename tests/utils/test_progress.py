@@ -79,6 +79,7 @@ def test_a_line_is_said_every_five_seconds_and_at_the_end() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_every_item_is_worked_on_once_and_counted_over_all_chunks() -> None:
     heard: list[int] = []
     with progress_to(lambda step, done, total: heard.append(done)):

@@ -51,6 +51,7 @@ def pseudovalues(values: np.ndarray, without: np.ndarray) -> np.ndarray:
     return len(without) * values - (len(without) - 1) * without
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 4])
 def test_intervals_are_those_of_leaving_each_case_out(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     given = answers(3, classes)

@@ -29,6 +29,7 @@ def test_scores_are_those_of_scikit_learn() -> None:
     assert found == pytest.approx([scored(labels, each) for each in predicted])
 
 
+@pytest.mark.slow
 def test_a_pseudovalue_leaves_out_all_examples_of_its_case() -> None:
     labels, case_of, predicted = drawn(12, 2)
     found, table = pseudovalues(counts_by_case(labels, case_of, predicted))

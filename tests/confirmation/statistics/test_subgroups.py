@@ -136,6 +136,7 @@ def test_groups_without_an_error_are_not_claimed_to_be_exactly_equal() -> None:
     assert (about["low"], about["high"]) == pytest.approx((-widest, widest))
 
 
+@pytest.mark.slow
 def test_equal_groups_are_told_apart_in_one_column_of_twenty_at_most() -> None:
     generator = np.random.default_rng(2)
     claims = 0

@@ -29,6 +29,7 @@ def test_a_trial_is_surplus_if_enough_lower_numbers_are_alive(number, alive, sur
     assert is_surplus(number, alive, n_trials=3) is surplus
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.sampled_from(["ask", "finish", "fail"]), max_size=200), st.integers(1, 6), st.integers(1, 4)
 )

@@ -54,6 +54,7 @@ def world(tmp_path):
     return SimpleNamespace(study=study, settings=settings, run=run, folder=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3, 64])
 def test_a_study_has_exactly_the_trials_that_were_asked_for(world, workers):
     assert world.run(n_trials=20, workers=workers) == "finished"
@@ -83,6 +84,7 @@ def test_values_of_another_program_that_the_space_cannot_hold_fail_their_trial_a
     assert world.study.trials[1].user_attrs["failure_kind"] == "config"
 
 
+@pytest.mark.slow
 def test_every_score_is_the_one_of_its_parameters(world):
     world.run(n_trials=12, workers=4)
     for trial in world.study.trials:
@@ -122,6 +124,7 @@ def test_the_pruner_hears_student_epochs_only_and_never_the_last_one(world):
     assert pruned.user_attrs["epochs_done"] == 3
 
 
+@pytest.mark.slow
 def test_median_pruning_stops_bad_trials_and_saves_their_epochs(world):
     world.run(n_trials=30)
     pruned = [trial for trial in world.study.trials if trial.state == TrialState.PRUNED]
@@ -274,6 +277,7 @@ def test_out_of_memory_twice_is_a_failure(world):
     assert world.study.trials[1].user_attrs["attempts"] == 2
 
 
+@pytest.mark.slow
 def test_values_that_break_the_config_together_fail_as_config(tmp_path):
     raw = {"teacher_fusion_heads": {"type": "categorical", "choices": [5, 7]}}
     base = base_config(search_space=raw)

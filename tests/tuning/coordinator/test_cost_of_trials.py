@@ -49,6 +49,7 @@ def world(tmp_path):
     return World(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [RuntimeError("the roof fell in"), MemoryError("too big")])
 def test_a_failed_trial_keeps_what_it_cost(world, error):
     def fails(task):

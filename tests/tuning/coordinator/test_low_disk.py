@@ -109,6 +109,7 @@ def test_the_checkpoints_of_a_running_trial_count(world):
     assert states(world.study) == {"COMPLETE": 1}
 
 
+@pytest.mark.slow
 def test_every_active_trial_has_its_room(world):
     """Four may run on this disk only as far as each of them can grow to the biggest."""
     at_once = []

@@ -35,6 +35,7 @@ def better_before(task):
         raise MemoryError("too big")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make_study", [sqlite_study, lambda _, settings: memory_study(settings)])
 @pytest.mark.parametrize(("stops_at", "epochs"), [(None, 4), (2, 2)])
 def test_the_study_holds_the_scores_of_the_run_that_exists(tmp_path, make_study, stops_at, epochs):
@@ -84,6 +85,7 @@ def test_parts_that_were_set_elsewhere_are_made_smaller_too(tmp_path, set_elsewh
     assert parts[0] > 1 and parts[1] == 2 * parts[0]
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_resumed_later_is_not_made_smaller_twice(tmp_path):
     settings = settings_of()
     study = sqlite_study(tmp_path, settings)

@@ -21,6 +21,7 @@ def in_parts(folder, settings, parts):
     return study
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sampler", [name if name != "gp" else pytest.param(name, marks=pytest.mark.slow) for name in SAMPLERS]
 )
@@ -71,6 +72,7 @@ def test_an_interrupted_draw_is_finished_with_the_same_values(tmp_path, sampler)
     assert proposals.propose(again, resumed)[0] == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_base_value_outside_the_space_disturbs_no_sampler(tmp_path, sampler):
     base = base_config(teacher__lr=1e-3, teacher__fusion_dim=64, student__fusion_dim=128)

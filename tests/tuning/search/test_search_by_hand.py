@@ -57,6 +57,7 @@ def test_which_trials_a_pruner_stops(name: str, score: float, pruned: bool) -> N
     assert bool(make_pruner(name, 10).prune(study, frozen)) is pruned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tpe", "gp", "qmc"])
 def test_joint_draws_depend_on_the_studys_seed_and_the_trials_number(name: str) -> None:
     def draw(seed: int, number: int) -> dict[str, float]:

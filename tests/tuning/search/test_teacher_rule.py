@@ -87,6 +87,7 @@ def test_a_weak_teacher_ends_its_trial_before_the_student_trains(study_of, tmp_p
     assert states(study) == {"COMPLETE": 8, "PRUNED": 1}
 
 
+@pytest.mark.slow
 def test_without_the_option_teachers_are_not_evaluated(tmp_path):
     settings = settings_of(pruner="none")
     study = sqlite_study(tmp_path, settings)
@@ -95,6 +96,7 @@ def test_without_the_option_teachers_are_not_evaluated(tmp_path):
     assert states(study) == {"COMPLETE": 6}
 
 
+@pytest.mark.slow
 def test_an_interrupted_trial_keeps_its_teacher_scores_and_is_evaluated_where_it_stopped(study_of):
     scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.2]
     study = study_of(with_teachers(scores), n_trials=6, timeout=5 * 60.0 + 5.0)

@@ -76,6 +76,7 @@ def test_the_default_space_is_the_reference_pages():
         )
 
 
+@pytest.mark.slow
 def test_every_point_of_the_default_space_is_a_valid_config():
     base, space = Config(), build_space(Config())
     for seed in range(50):

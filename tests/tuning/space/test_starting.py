@@ -114,6 +114,7 @@ def test_a_study_can_start_from_another_one_s_best_values(tmp_path: Path):
     assert with_values(base_config(), BEST) == config
 
 
+@pytest.mark.slow
 def test_the_start_is_trial_0_and_what_is_not_searched_keeps_its_value(tmp_path: Path):
     save_config(with_values(base_config(), BEST), tmp_path / "best_config.yaml")
     result = tune(

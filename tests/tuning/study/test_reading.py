@@ -92,6 +92,7 @@ def test_a_view_in_place_of_a_table_is_never_asked(tmp_path: Path, table: str) -
         pass
 
 
+@pytest.mark.slow
 def test_what_a_reader_meets_is_said_in_a_sentence(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     with opened(url) as storage:

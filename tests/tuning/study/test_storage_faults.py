@@ -102,6 +102,7 @@ def test_nothing_is_written_into_a_file_that_takes_the_place(tmp_path, study):
     assert (tmp_path / "study.db").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_study_that_another_program_deletes_is_named(tmp_path, study):
     def delete_and_train(task):
         optuna.delete_study(study_name="study", storage=f"sqlite:///{tmp_path}/study.db")
@@ -111,6 +112,7 @@ def test_a_study_that_another_program_deletes_is_named(tmp_path, study):
         coordinator(study, settings_of(), tmp_path, delete_and_train).run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -133,6 +135,7 @@ def test_what_another_program_changes_about_a_study_is_said(tmp_path, study, cha
         coordinator(study, settings_of(), tmp_path, change_and_train, n_trials=3).run()
 
 
+@pytest.mark.slow
 def test_a_study_continues_without_the_folders_that_are_deleted(tmp_path, study):
     folder = tmp_path / "study"
 
@@ -171,6 +174,7 @@ def test_a_file_that_may_not_grow_is_said_to_be_too_large(study):
     assert failed.value.errno == errno.EFBIG
 
 
+@pytest.mark.slow
 def test_a_lock_of_another_program_is_waited_out_and_said(tmp_path, study, monkeypatch, caplog):
     monkeypatch.setattr(slow_answers, "QUIET_SECONDS", 0.05)
     monkeypatch.setattr(slow_answers, "waiting_for", slow_answers.Watch())

@@ -187,6 +187,7 @@ def test_looking_for_a_study_to_resume_makes_none_and_changes_no_other_program_s
     assert file.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_study_is_there_where_it_says_what_it_is_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_study_is_there_where_it_says_what_it_is_about(
     assert _newest(tmp_path, url, "s") == ["s_tuning_2", "s_tuning_1"]
 
 
+@pytest.mark.slow
 def test_the_study_to_resume_is_looked_for_where_the_command_keeps_it(tmp_path: Path) -> None:
     url, settings = f"sqlite:///{tmp_path}/shared.db", settings_of()
     with opened(url) as storage:

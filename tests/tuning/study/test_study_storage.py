@@ -387,6 +387,7 @@ def test_an_attribute_of_a_study_is_claimed_by_whoever_knows_its_value(tmp_path,
     assert claimed(study.user_attrs["commits"], {"b": "3"}) and study.user_attrs["commits"] == {"b": "3"}
 
 
+@pytest.mark.slow
 def test_one_of_many_claimants_wins(tmp_path):
     url = default_url(tmp_path, "a")
     study = optuna.create_study(storage=open_storage(url), study_name="a")
@@ -473,6 +474,7 @@ def test_other_files_of_a_local_encoder_are_a_difference(tmp_path):
     assert differing(before, settings) == []
 
 
+@pytest.mark.slow
 def test_several_coordinators_create_one_study(tmp_path):
     open_storage(default_url(tmp_path, "a"))
     found: list[int] = []
@@ -531,6 +533,7 @@ def test_a_copy_is_taken_again_where_the_database_changed_meanwhile(tmp_path, mo
     assert len(copied) == 6 + 2 * COPY_ATTEMPTS
 
 
+@pytest.mark.slow
 def test_the_newest_study_on_the_same_question_that_lacks_trials_is_resumed(tmp_path):
     settings = settings_of()
     names = [f"medpix_tuning_2026010{day}" for day in (1, 2, 3)]
@@ -554,6 +557,7 @@ def test_the_newest_study_on_the_same_question_that_lacks_trials_is_resumed(tmp_
     assert resumed(3) == names[1]
 
 
+@pytest.mark.slow
 def test_a_study_that_is_resumed_keeps_the_commits_of_its_models(tmp_path):
     base = base_config()
     names = [f"medpix_tuning_2026010{day}" for day in (1, 2, 3)]
