@@ -20,7 +20,7 @@ test: .venv/test.stamp browser server
 
 # The fast tier: linters, types, and the tests that are not marked slow.
 check: .venv/test.stamp lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 # Of a fresh clone: compiled once for all workers, while the linters have the other core.
 tests/__pycache__: | .venv/test.stamp

@@ -16,6 +16,8 @@ from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.study.storage import open_storage
 from distune.tuning.trials.trial import PROGRESS
 
+pytestmark = pytest.mark.slow
+
 
 def _trial_of_tune(study: optuna.Study) -> optuna.Trial:
     trial = study.ask()
@@ -38,7 +40,6 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
     return study
 
 
-@pytest.mark.slow
 def test_watching_lasts_until_no_worker_is_left(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
 
@@ -65,7 +66,6 @@ HOSTS = ("127.0.0.1:8099", "localhost:9000", "LOCALHOST", "[::1]:8099", "evil.ex
 """As the names of this machine, the first four; a page of the web may send the others to its address."""
 
 
-@pytest.mark.slow
 def test_the_dashboard_opens_a_copy_on_loopback(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
     dashboard = pytest.importorskip("optuna_dashboard")
     opened: list[Any] = []
@@ -100,7 +100,6 @@ def test_the_dashboard_opens_a_copy_on_loopback(study: optuna.Study, monkeypatch
     assert len(study.get_trials()) == 1
 
 
-@pytest.mark.slow
 def test_what_a_trial_is_at_between_its_epochs_is_shown(study: optuna.Study, tmp_path: Path) -> None:
     (lease,) = leases(study.user_attrs).values()
     trial, folder = study.ask(), tmp_path / "trial_0001"
@@ -113,7 +112,6 @@ def test_what_a_trial_is_at_between_its_epochs_is_shown(study: optuna.Study, tmp
     assert f"trial 1 on worker-0: epoch 0; {at}" in CliRunner().invoke(app, ["status", "s"]).output
 
 
-@pytest.mark.slow
 def test_status_says_that_the_best_trials_teacher_has_little_to_teach(study: optuna.Study) -> None:
     said = CliRunner().invoke(app, ["status", "s"]).output
     assert "warning" not in said

@@ -31,6 +31,8 @@ from distune.training.student import load_student
 from distune.tuning.coordinator.retention import folder_name
 from distune.utils.files.sealed_files import read_sealed
 
+pytestmark = pytest.mark.slow
+
 NewStudy = Callable[..., Path]
 ENTRANTS = ("trial_0001", "trial_0002", "base", "trial_0001_student_alone", "trial_0001_teacher")
 BASELINES = ("majority", "text_tfidf", "features_image_text", "features_image", "features_text")
@@ -46,7 +48,6 @@ def written(file: Path) -> dict[str, int]:
     return {f"{path.parent.parent.name}/{path.parent.name}": path.stat().st_mtime_ns for path in ended}
 
 
-@pytest.mark.slow
 def test_every_contender_is_trained_with_every_seed_and_evaluated_on_dev_and_test(finished: Path) -> None:
     numbers, seeds = numbers_of(finished), list(confirmation_seeds(11, 2))
     assert list(numbers["contenders"]) == [*ENTRANTS, *BASELINES]
@@ -154,7 +155,6 @@ def test_the_optimism_of_the_search_stands_side_by_side(finished: Path) -> None:
     assert (loss and loss["mean"]) == (None if dev["low"] is None else pytest.approx(0.7 - dev["mean"]))
 
 
-@pytest.mark.slow
 def test_the_power_is_said_before_anything_is_trained(confirmed: Path, demo_root: Path) -> None:
     lines: list[str] = []
     numbers = confirm(request_for(confirmed), show=lines.append).numbers
@@ -199,7 +199,6 @@ def test_the_family_is_compared_and_the_recommended_config_written(finished: Pat
     assert recommended.seed == 3
 
 
-@pytest.mark.slow
 def test_a_set_of_other_size_is_forecast_where_one_asks(confirmed: Path) -> None:
     assert confirm(request_for(confirmed, new_cases=500)).reason == "finished"
     numbers = numbers_of(confirmed)
@@ -230,7 +229,6 @@ def test_the_test_split_is_opened_once_and_the_record_says_by_what(finished: Pat
     assert lines[0]["dataset"] == numbers["data_fingerprint"]
 
 
-@pytest.mark.slow
 def test_the_opening_is_on_record_before_anything_is_predicted(
     confirmed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,7 +249,6 @@ def test_the_opening_is_on_record_before_anything_is_predicted(
     assert len(openings(folder)) == 1
 
 
-@pytest.mark.slow
 def test_the_same_request_trains_and_opens_nothing(confirmed: Path) -> None:
     before, numbers, folder = written(confirmed), numbers_of(confirmed), confirmed.with_suffix("") / FOLDER
     plan = read_plan(folder)
@@ -267,7 +264,6 @@ def test_the_same_request_trains_and_opens_nothing(confirmed: Path) -> None:
     assert timeless(read_plan(folder)) == timeless(plan)
 
 
-@pytest.mark.slow
 def test_a_confirmation_that_was_cut_off_while_the_split_was_open_resumes_as_the_same_opening(
     confirmed: Path,
 ) -> None:
@@ -283,7 +279,6 @@ def test_a_confirmation_that_was_cut_off_while_the_split_was_open_resumes_as_the
     assert timeless(numbers_of(confirmed)) == timeless(numbers)
 
 
-@pytest.mark.slow
 def test_runs_of_another_version_are_not_taken_over(confirmed: Path) -> None:
     of_another = runs_of(confirmed)[0]
     results = read_results(of_another) or {}
@@ -300,7 +295,6 @@ def test_runs_of_another_version_are_not_taken_over(confirmed: Path) -> None:
     assert json.loads((of_another / "evaluation.json").read_text())["opening"] == 2
 
 
-@pytest.mark.slow
 def test_weights_of_the_recommended_contender_that_are_gone_are_trained_again(
     confirmed: Path, in_this_process: None
 ) -> None:
@@ -318,7 +312,6 @@ def test_weights_of_the_recommended_contender_that_are_gone_are_trained_again(
     assert numbers_of(confirmed)["contenders"] == numbers["contenders"]
 
 
-@pytest.mark.slow
 def test_a_run_that_is_moved_while_others_train_is_not_left_out(
     confirmed: Path, tmp_path: Path, in_this_process: None
 ) -> None:
@@ -333,7 +326,6 @@ def test_a_run_that_is_moved_while_others_train_is_not_left_out(
         confirm(request_for(confirmed), show=show)
 
 
-@pytest.mark.slow
 def test_another_plan_needs_again_and_every_opening_is_recorded(confirmed: Path) -> None:
     folder, numbers = confirmed.with_suffix(""), numbers_of(confirmed)
     first = openings(folder)[0]
@@ -351,7 +343,6 @@ def test_another_plan_needs_again_and_every_opening_is_recorded(confirmed: Path)
     assert timeless(third) == timeless(second)
 
 
-@pytest.mark.slow
 def test_openings_by_others_on_the_same_data_are_named(confirmed: Path) -> None:
     dataset = numbers_of(confirmed)["data_fingerprint"]
     other = confirmed.parent / "other_study" / "test_openings.jsonl"
@@ -364,7 +355,6 @@ def test_openings_by_others_on_the_same_data_are_named(confirmed: Path) -> None:
     assert numbers_of(confirmed)["opening"]["elsewhere"] == [{**lines[0], "file": str(other)}]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)  # six processes that import torch, one after the other
 def test_a_killed_and_an_interrupted_confirmation_end_like_one_that_ran_through(
     new_study: NewStudy, demo_root: Path, confirmed: Path
@@ -397,7 +387,6 @@ def test_a_killed_and_an_interrupted_confirmation_end_like_one_that_ran_through(
     assert timeless(numbers) == timeless(through)
 
 
-@pytest.mark.slow
 def test_without_a_test_split_everything_is_evaluated_on_dev_and_marked(
     new_study: NewStudy, demo_root: Path, tmp_path: Path
 ) -> None:
@@ -419,7 +408,6 @@ def test_without_a_test_split_everything_is_evaluated_on_dev_and_marked(
     assert "tuning_gain" not in {each["kind"] for each in numbers["comparisons"]}
 
 
-@pytest.mark.slow
 def test_a_study_with_folds_is_confirmed_on_new_folds(
     new_study: NewStudy, demo_root: Path, tmp_path: Path
 ) -> None:
@@ -459,7 +447,6 @@ def test_a_study_with_folds_is_confirmed_on_new_folds(
     assert timeless(again.numbers) == timeless(numbers)
 
 
-@pytest.mark.slow
 def test_what_failed_is_listed_and_the_rest_is_evaluated(
     new_study: NewStudy, demo_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -483,7 +470,6 @@ def test_what_failed_is_listed_and_the_rest_is_evaluated(
     assert "recommended: base." in printed
 
 
-@pytest.mark.slow
 def test_where_it_runs_can_be_set_and_what_is_trained_cannot(confirmed: Path) -> None:
     before = written(confirmed)
     command = ["confirm", str(confirmed), "--top", "2", "--seeds", "2", "--set"]

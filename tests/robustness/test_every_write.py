@@ -22,6 +22,8 @@ from distune.setup.image_links import split_whole
 from distune.utils.files import drafts
 from distune.utils.files.new_folder import new_folder
 
+pytestmark = pytest.mark.slow
+
 MAKING, ENDING = {"open", "os.mkdir", "os.rename", "os.link"}, {"os.remove", "os.rmdir"}
 _watching: list[Callable[[str], None]] = []
 
@@ -97,7 +99,6 @@ def _killed() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.slow
 def test_where_the_disk_is_full_nothing_is_left(write: Callable[[Path], None], tmp_path: Path) -> None:
     points = _stopped(write, tmp_path / "whole", 0, _full, MAKING)
     assert points > 2
@@ -116,7 +117,6 @@ def _interrupted() -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.slow
 def test_who_is_interrupted_leaves_all_or_nothing(write: Callable[[Path], None], tmp_path: Path) -> None:
     points = _stopped(write, tmp_path / "whole", 0, _interrupted, MAKING | ENDING)
     for at in range(1, points + 1):
@@ -127,7 +127,6 @@ def test_who_is_interrupted_leaves_all_or_nothing(write: Callable[[Path], None],
         assert left == _made(tmp_path / "whole") or set(left) <= {"new"}
 
 
-@pytest.mark.slow
 def test_after_a_kill_the_next_one_makes_all(write: Callable[[Path], None], tmp_path: Path) -> None:
     points = _stopped(write, tmp_path / "whole", 0, _killed, MAKING | ENDING)
     for at in range(1, points + 1):

@@ -18,6 +18,8 @@ from distune.models.encoders.inspection import inspect_encoder
 from distune.prediction.trained import load_run
 from distune.training.run import run
 
+pytestmark = pytest.mark.slow
+
 MakeConfig = Callable[..., Config]
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
 
@@ -84,7 +86,6 @@ def test_what_the_headers_of_an_encoders_files_say_is_checked_without_its_weight
         inspect_encoder(config, "text", None)
 
 
-@pytest.mark.slow
 def test_a_run_is_not_read_with_other_files_of_its_encoder_than_it_was_trained_with(
     tiny_config: MakeConfig, texts: Path, tmp_path: Path
 ) -> None:

@@ -17,6 +17,8 @@ from distune.training.devices import Compute
 from distune.training.inputs.inputs import InputSteps
 from distune.training.student import build_student, student_seed
 
+pytestmark = pytest.mark.slow
+
 FROZEN = {"student__vision__freeze": "all", "student__text__freeze": "all"}
 
 
@@ -30,7 +32,6 @@ def prepared(
     return model, steps, steps.for_model(model, config.student, student_seed(config), with_map=with_map)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("bf16", [False, True], ids=["fp32", "bf16"])
 @pytest.mark.parametrize(
     "fusion",
@@ -61,7 +62,6 @@ def test_answers_equal_those_on_raw_inputs(
         torch.testing.assert_close(ours, theirs, **near)
 
 
-@pytest.mark.slow
 def test_batches_are_those_of_whole_sequences(tiny_config: Callable[..., Config]) -> None:
     _, steps, means = prepared(tiny_config(**FROZEN))
     _, _, tokens = prepared(
@@ -87,7 +87,6 @@ def test_batches_are_those_of_whole_sequences(tiny_config: Callable[..., Config]
         assert one.rows.tolist() == other.rows.tolist()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [
@@ -103,7 +102,6 @@ def test_what_reads_tokens_keeps_the_images_tokens(
     assert inputs.image.ndim > 3
 
 
-@pytest.mark.slow
 def test_a_loss_on_maps_keeps_the_images_tokens(tiny_config: Callable[..., Config]) -> None:
     model, steps, inputs = prepared(tiny_config(**FROZEN), with_map=True)
     assert inputs.image.ndim == 4 and inputs.text_mean is not None

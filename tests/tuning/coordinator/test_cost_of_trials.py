@@ -9,6 +9,8 @@ from study_helpers import coordinator, settings_of, sqlite_study
 
 from distune.tuning.summary import write_summary
 
+pytestmark = pytest.mark.slow
+
 SMALL, BIG = 100.0, 900.0
 
 
@@ -49,7 +51,6 @@ def world(tmp_path):
     return World(tmp_path)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("error", [RuntimeError("the roof fell in"), MemoryError("too big")])
 def test_a_failed_trial_keeps_what_it_cost(world, error):
     def fails(task):
@@ -61,7 +62,6 @@ def test_a_failed_trial_keeps_what_it_cost(world, error):
     assert cost_of(trial) == (TrialState.FAIL, 30.0, {"teacher": 10.0, "student": 20.0}, SMALL, "virtual")
 
 
-@pytest.mark.slow
 def test_the_summary_counts_the_memory_and_the_device_of_failed_trials(world, tmp_path):
     def fails_alone(task):
         yield from epochs(BIG)
@@ -72,7 +72,6 @@ def test_the_summary_counts_the_memory_and_the_device_of_failed_trials(world, tm
     assert (machine["peak_memory_mb"], machine["devices"]) == (BIG, ["virtual"])
 
 
-@pytest.mark.slow
 def test_what_nobody_saw_of_a_failed_trial_is_left_out(world):
     def dies(task):
         if task.number == 0:
@@ -84,7 +83,6 @@ def test_what_nobody_saw_of_a_failed_trial_is_left_out(world):
     assert not {"stage_seconds", "peak_memory_mb", "peak_device_mb", "device"} & trial.user_attrs.keys()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ends", "told"),
     [(MemoryError("too big"), {"teacher": 10.0, "student": 20.0}), (WorkerDied(), {})],
@@ -103,7 +101,6 @@ def test_a_trial_that_is_tried_again_cost_the_sum_of_its_attempts_and_the_highes
     assert cost_of(trial) == (TrialState.COMPLETE, 30.0 + 50.0, stages, BIG, "virtual")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("interruptions", "told"), [(1, {"teacher": 10.0, "student": 20.0}), (2, {})], ids=["in order", "at once"]
 )

@@ -13,8 +13,9 @@ from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.ledger import Ledger
 from distune.tuning.study.transactions import requeue_if_owned
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_trial_with_its_coordinator_s_name_that_nobody_runs_is_run(tmp_path, workers):
     settings = settings_of()
@@ -42,7 +43,6 @@ def waiting_study(folder):
     return study
 
 
-@pytest.mark.slow
 def test_a_resumed_trial_never_has_two_owners(tmp_path):
     study = waiting_study(tmp_path)
     quick = Ledger(study, "quick")
@@ -63,7 +63,6 @@ def test_a_resumed_trial_never_has_two_owners(tmp_path):
     assert study.trials[0].user_attrs["coordinator"] == "quick"
 
 
-@pytest.mark.slow
 def test_a_new_trial_has_its_owner_from_the_start(tmp_path, monkeypatch):
     """Nobody ever sees a running trial without an owner: one transaction makes both."""
     study = sqlite_study(tmp_path, settings_of())
@@ -73,7 +72,6 @@ def test_a_new_trial_has_its_owner_from_the_start(tmp_path, monkeypatch):
     assert study.trials[0].state == TrialState.RUNNING and study.trials[0].datetime_start is not None
 
 
-@pytest.mark.slow
 def test_a_trial_that_was_requeued_while_another_took_it_over_runs_once(tmp_path):
     study = sqlite_study(tmp_path, settings_of())
     one, other = Ledger(study, "one"), Ledger(sqlite_study(tmp_path, settings_of()), "other")
@@ -86,7 +84,6 @@ def test_a_trial_that_was_requeued_while_another_took_it_over_runs_once(tmp_path
     assert study.trials[0].user_attrs["coordinator"] == "other"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("at", ["UPDATE trials SET state", "UPDATE trial_user_attributes"])
 def test_a_trial_that_is_taken_over_in_the_middle_of_a_requeue_runs_once(tmp_path, at):
     """The one that parks it was taken for dead; the other one comes before its last writes, or waits for them."""
@@ -112,7 +109,6 @@ def test_a_trial_that_is_taken_over_in_the_middle_of_a_requeue_runs_once(tmp_pat
     assert study.trials[0].user_attrs["coordinator"] == ("third" if adopted is None else "other")
 
 
-@pytest.mark.slow
 def test_a_trial_that_ends_elsewhere_while_it_is_parked_keeps_no_other_one_from_it(tmp_path, monkeypatch):
     """At its end a coordinator parks all its trials and closes its lease."""
     settings = settings_of()
@@ -138,7 +134,6 @@ def test_a_trial_that_ends_elsewhere_while_it_is_parked_keeps_no_other_one_from_
     assert lease.ended == "interrupted"
 
 
-@pytest.mark.slow
 def test_a_trial_that_is_claimed_over_another_s_claim_runs_once(tmp_path):
     study = waiting_study(tmp_path)
     first = Ledger(study, "first")
@@ -158,7 +153,6 @@ def test_a_trial_that_is_claimed_over_another_s_claim_runs_once(tmp_path):
     assert study.trials[0].user_attrs["coordinator"] == "second"
 
 
-@pytest.mark.slow
 def test_a_claim_whose_answer_was_lost_counts(tmp_path):
     study = waiting_study(tmp_path)
     again = Ledger(study, "again")
