@@ -388,9 +388,9 @@ def _no_parameters(folder):
     closed_study(folder, settings_of(), "s", search_space={"alpha": {"low": 0}})
 
 
-def _another_programs(folder):
+def _another_programs(folder, table):
     with sqlite3.connect(folder / "s.db") as other:
-        other.execute("CREATE TABLE bookmarks (url TEXT)")
+        other.execute(f"CREATE TABLE {table} (url TEXT)")
 
 
 def _linked(folder, name):
@@ -406,7 +406,8 @@ def _file_of_its_name(folder):
 
 
 REFUSED = [
-    _other_question, _foreign, _deleted_trials, _no_parameters, _another_programs, _file_of_its_name,
+    _other_question, _foreign, _deleted_trials, _no_parameters, _file_of_its_name,
+    partial(_another_programs, table="bookmarks"), partial(_another_programs, table="studies"),
     partial(_linked, name="study.log"), partial(_linked, name="trials/trial_0000"),
 ]  # fmt: skip
 

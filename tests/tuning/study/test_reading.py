@@ -17,7 +17,7 @@ from study_helpers import base_config, settings_of
 from distune.errors import UserError
 from distune.tuning.study import open_study as module
 from distune.tuning.study.open_study import is_made_by_tune, load, open_study, write_settings
-from distune.tuning.study.read_only import _stamps, copy_sqlite, reading
+from distune.tuning.study.read_only import NoStudiesError, _stamps, copy_sqlite, reading
 from distune.tuning.study.storage import opened
 
 
@@ -56,14 +56,25 @@ def test_what_is_no_file_is_not_copied(tmp_path: Path, kind: str) -> None:
         copy_sqlite(place, tmp_path / "copy.db")
 
 
-def test_a_database_without_studies_is_named_and_stays_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("studies (study_id, study_name)", "trials, version_info"),
+        ("studies (study_id, patient)", "studies is another table"),
+        ("trials (id)", "trials is another table"),
+        ("version_info (schema_version)", "version_info is another table"),
+    ],
+)
+def test_a_database_without_studies_is_named_and_stays_so(tmp_path: Path, table: str, said: str) -> None:
     file = tmp_path / "s.db"
     with sqlite3.connect(file) as connection:
-        connection.execute("CREATE TABLE studies (x)")
+        connection.execute(f"CREATE TABLE {table}")
     connection.close()
     before = file.read_bytes()
-    with pytest.raises(UserError, match="trials, version_info"), reading(f"sqlite:///{file}"):
+    with pytest.raises(UserError, match=said) as refused, reading(f"sqlite:///{file}"):
         pass
+    # What lacks tables may be a database that is being made, to which `tune` adds them.
+    assert isinstance(refused.value, NoStudiesError) == ("," in said)
     assert file.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["s.db"]
 
 

@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 COPY_ATTEMPTS = 20
-_TABLES = ("studies", "trials", "version_info")
+_TABLES = {
+    "studies": {"study_id", "study_name"},
+    "trials": {"trial_id", "study_id"},
+    "version_info": {"version_info_id", "schema_version"},
+}
+"""Tables of every version of Optuna, each with columns by which it is told from another program's of that name."""
 _READ_ONLY = {
     "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
     **dict.fromkeys(("mysql", "mariadb"), "SET SESSION TRANSACTION READ ONLY"),
@@ -185,6 +190,9 @@ def _check_tables(engine: Engine, shown: str) -> None:
                 f"{redacted(shown)} is no database of Optuna: {listed(sorted(views))} is a view there"
             )
         there = set(looked_at.get_table_names())
+        for table in sorted(there & _TABLES.keys()):
+            if not _TABLES[table] <= {column["name"] for column in looked_at.get_columns(table)}:
+                raise UserError(f"{redacted(shown)} is no database of Optuna: {table} is another table there")
         # A database that is being made has this table before its row, which Optuna would add.
         if "version_info" in there:
             with engine.connect() as connection:
