@@ -6,16 +6,13 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
 
 import optuna
 import pytest
-from optuna.storages import InMemoryStorage
 
 from distune.analysis.records.sources import read_study
 from distune.errors import UserError
-from distune.tuning.status import read_status, status_of
-from distune.tuning.study.attributes import OF_STUDY, OF_TRIAL, check_study
+from distune.tuning.status import read_status
 
 PAGE = 4096
 
@@ -91,42 +88,6 @@ def test_a_range_that_is_none_is_named(whole, held, read, tmp_path) -> None:
         connection.execute("UPDATE trial_params SET distribution_json = ?", (held,))
     with pytest.raises(UserError, match=r"study\.db cannot be read"):
         read(file)
-
-
-HUGE = 10**400
-"""No float can hold it."""
-
-
-def test_of_several_the_first_rule_that_is_broken_is_named() -> None:
-    held = dict.fromkeys(reversed(OF_STUDY), 1.5)
-    with pytest.raises(UserError, match=f"attribute {next(iter(OF_STUDY))} is"):
-        check_study("s", held)
-
-
-STRANGE = [True, 1.5, "x", [], ["x"], {}, {"x": []}, None, float("nan"), HUGE, [HUGE], {"x": HUGE}]
-
-
-@pytest.mark.parametrize("strange", STRANGE, ids=lambda strange: repr(strange)[:12])
-def test_an_attribute_of_another_kind_is_named(strange, tmp_path) -> None:
-    """`status` reads it, or names it: whoever computes with an attribute finds what `tune` writes."""
-    for rules, of_trial in ((OF_STUDY, False), (OF_TRIAL, True)):
-        for key in rules:
-            trial = optuna.trial.create_trial(value=0.5, user_attrs={key: strange} if of_trial else {})
-            storage = InMemoryStorage()
-            study = optuna.create_study(storage=storage, study_name="s")
-            study.add_trial(trial)
-            if not of_trial:
-                study.set_user_attr(key, strange)
-            try:
-                status_of(study, "", datetime.now().astimezone())
-            except UserError as error:
-                named = (
-                    f"study s, trial 0: the attribute {key}" if of_trial else f"study s: the attribute {key}"
-                )
-                assert named in str(error)
-            else:
-                words, holds = rules[key]
-                assert holds(strange), words
 
 
 NUMBERS = {

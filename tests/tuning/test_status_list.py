@@ -23,7 +23,7 @@ from distune.tuning.status import (
     read_studies,
     status_of,
 )
-from distune.tuning.study.open_study import open_study
+from distune.tuning.study.open_study import open_study, write_settings
 from distune.tuning.study.storage import open_storage
 
 
@@ -133,6 +133,7 @@ def test_the_last_coordinator_says_how_many_trials_are_wanted_and_why_it_ended()
     now = datetime(2026, 1, 1, 12).astimezone()
     at = now.timestamp()
     study = optuna.create_study(direction="maximize")
+    write_settings(study, settings_of())
     for name, started, seen, wanted, ended in (
         ("first", at - 100, at, 30, "timeout"), ("last", at - 50, at - 40, 40, "interrupted"),
     ):  # fmt: skip

@@ -14,9 +14,8 @@ from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease, leases
 from distune.tuning.coordinator.ledger import OWNER, TrialCounts, count, count_kinds
 from distune.tuning.staged import SUFFIX
-from distune.tuning.study.attributes import check_study, check_trials
 from distune.tuning.study.names import name_in, studies_in
-from distune.tuning.study.open_study import check_study_name, is_made_by_tune, load
+from distune.tuning.study.open_study import check_attributes, check_study_name, is_made_by_tune, load
 from distune.tuning.study.read_only import reading
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
@@ -168,22 +167,23 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
     """The status of an open study at a time.
 
     Raises:
-        UserError: the study has several objectives, or an attribute that is not what `tune` writes.
+        UserError: the study has several objectives, or is one of `tune` with an attribute that `tune` does not write.
     """
-    check_study(study.study_name, study.user_attrs)
+    check_attributes(study)
     if len(study.directions) != 1:
         raise UserError(
             f"study {study.study_name} has {len(study.directions)} objectives; status shows studies with one"
         )
     minimise = study.direction == StudyDirection.MINIMIZE
-    trials = study.get_trials(deepcopy=False)
-    check_trials(study.study_name, trials)
+    is_ours = is_made_by_tune(study)
+    trials = study.get_trials(deepcopy=not is_ours)
+    for trial in () if is_ours else trials:  # what another program calls as we do may mean anything
+        trial.user_attrs = {}
     known = leases(study.user_attrs)
     living = {name: lease for name, lease in known.items() if lease.looks_alive(now.timestamp())}
     last = max(known.values(), key=lambda lease: lease.started, default=None)
     held = [t for t in trials if t.state == TrialState.RUNNING and t.user_attrs.get(OWNER) in living]
     left = [t for t in trials if t.state in (TrialState.RUNNING, TrialState.WAITING) and t not in held]
-    is_ours = is_made_by_tune(study)
     counts = count(trials, minimise=minimise, is_ours=is_ours)
     wanted = last.n_trials if last else None
     workers = sum(lease.workers for lease in living.values())
@@ -197,7 +197,7 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
         count_kinds(trials, is_ours=is_ours),
         workers,
         None if living or last is None else last.ended,
-        study.user_attrs.get("folds"),
+        study.user_attrs.get("folds") if is_ours else None,
         _expected_end(trials, wanted, workers, now),
         None if (best := best_trial(trials)) is None or minimise else warning_of(best),
         is_ours,

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from datetime import datetime
 from typing import Any
 
+import optuna
 import pytest
+from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
+from study_helpers import settings_of
 
+from distune.analysis.records.from_optuna import from_optuna
 from distune.errors import UserError
+from distune.tuning.status import status_of
 from distune.tuning.study.attributes import OF_STUDY, OF_TRIAL, check_study, check_trials, is_foreign
+from distune.tuning.study.open_study import write_settings
 
 GOOD_AND_BAD: dict[str, tuple[list[Any], list[Any]]] = {
     "a mapping": ([{}, {"a": 1}], [[], "a", None]),
@@ -107,3 +115,40 @@ def test_a_trial_that_is_missing_or_there_twice_is_named(numbers: list[int]) -> 
         trial.number = number
     with pytest.raises(UserError, match="missing or there twice"):
         check_trials("s", trials)
+
+
+HUGE = 10**400
+"""No float can hold it."""
+
+
+def test_of_several_the_first_rule_that_is_broken_is_named() -> None:
+    held = dict.fromkeys(reversed(OF_STUDY), 1.5)
+    with pytest.raises(UserError, match=f"attribute {next(iter(OF_STUDY))} is"):
+        check_study("s", held)
+
+
+STRANGE = [True, 1.5, "x", [], ["x"], {}, {"x": []}, None, float("nan"), HUGE, [HUGE], {"x": HUGE}]
+
+
+@pytest.mark.parametrize("is_ours", [True, False], ids=["ours", "foreign"])
+@pytest.mark.parametrize("strange", STRANGE, ids=lambda strange: repr(strange)[:12])
+def test_an_attribute_of_another_kind_is_named(strange, is_ours) -> None:
+    """Whoever computes with one of ours finds what `tune` writes; another program's may be anything."""
+    for rules, of_trial in ((OF_STUDY, False), (OF_TRIAL, True)):
+        for key, (_, holds) in rules.items():
+            study = optuna.create_study(storage=InMemoryStorage(), study_name="s", direction="maximize")
+            if is_ours:
+                write_settings(study, settings_of())
+            own = {"overrides": {}, key: strange} if of_trial else {}
+            study.add_trial(optuna.trial.create_trial(value=0.5, user_attrs=own))
+            if not of_trial:
+                study.set_user_attr(key, strange)
+            where = "study s, trial 0" if of_trial else "study s"
+            is_named = is_ours and not holds(strange)
+            for read in (from_optuna, lambda study: status_of(study, "", datetime.now().astimezone())):
+                with (
+                    pytest.raises(UserError, match=f"{where}: the attribute {key} ")
+                    if is_named
+                    else nullcontext()
+                ):
+                    read(study)

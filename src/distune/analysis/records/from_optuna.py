@@ -74,8 +74,10 @@ def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | N
         source: the file or storage that the study was read from, to be named in the report.
 
     Raises:
-        UserError: the study has several objectives.
+        UserError: the study has several objectives, or is one of `tune` with an attribute that `tune` does not write.
     """
+    from distune.tuning.study.open_study import check_attributes
+
     if len(study.directions) != 1:
         raise UserError(
             f"study {study.study_name} has {len(study.directions)} objectives: a report takes one; "
@@ -83,6 +85,7 @@ def from_optuna(study: optuna.Study, folder: Path | None = None, source: str | N
         )
     frozen = study.get_trials(deepcopy=False)
     attrs = study.user_attrs
+    check_attributes(study)
     own = [trial for trial in frozen if not (attrs.get("ready") is True and is_foreign(trial))]
     kept = [trial for trial in own if trial.user_attrs.get("failure_kind") != SURPLUS]
     space, space_source = _space(attrs, kept)

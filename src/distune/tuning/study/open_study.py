@@ -97,14 +97,26 @@ def load(storage: BaseStorage, name: str) -> optuna.Study | None:
     """The study of a name, None if there is none.
 
     Raises:
-        UserError: an attribute of it is not what `tune` writes.
+        UserError: `tune` made it, and an attribute of it is not what `tune` writes.
     """
     try:
         study = optuna.load_study(storage=storage, study_name=name)
     except KeyError:
         return None
-    check_study(name, study.user_attrs)
+    if is_made_by_tune(study):
+        check_study(name, study.user_attrs)
     return study
+
+
+def check_attributes(study: optuna.Study) -> None:
+    """Checks the attributes of a study of `tune` and of its trials; those of another program may be anything.
+
+    Raises:
+        UserError: one is not what `tune` writes.
+    """
+    if is_made_by_tune(study):
+        check_study(study.study_name, study.user_attrs)
+        check_trials(study.study_name, study.get_trials(deepcopy=False))
 
 
 def is_made_by_tune(study: optuna.Study) -> bool:
