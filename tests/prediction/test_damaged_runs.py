@@ -140,6 +140,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a group that was changed": (PREDICTIONS, _replaced(PREDICTIONS, b",DEMO", b",OTHER")),
     "another window": (CONFIG, _replaced(CONFIG, b"window: null", b"window: [40, 80]")),
     "another score": (RESULTS, _replaced(RESULTS, b'"score": 0.', b'"score": 0.9')),
+    "results without their checksum": (RESULTS, _replaced(RESULTS, b'"checksum"', b'"nothing"')),
     "results that are a link to nothing": (RESULTS, _link_to_nothing(RESULTS)),
 }
 SEEN_WITHOUT_CHECKSUMS = (

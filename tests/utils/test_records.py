@@ -33,6 +33,9 @@ def test_a_record_is_read_as_it_was_written_and_never_when_it_was_changed(tmp_pa
         with pytest.raises(ValueError, match="changed"):
             read_sealed(record)
         assert was_changed(page, record) is None
+    record.write_text(json.dumps({name: held[name] for name in ("score", "name", "files")}))
+    with pytest.raises(ValueError, match="changed"):  # its checksum was taken away
+        read_sealed(record)
     for earlier in ({"score": 0.5}, {}):
         record.write_text(json.dumps(earlier))
         assert read_sealed(record) == earlier and was_changed(page, record) is None

@@ -63,7 +63,8 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(held, dict):
         raise ValueError("it holds no JSON object")
     checksum = held.pop(_CHECKSUM, None)
-    if checksum is not None and checksum != _checksum(held):
+    # Earlier versions wrote neither checksums of files nor its own; one of files is never alone.
+    if (checksum is not None or _FILES in held) and checksum != _checksum(held):
         raise ValueError("it was changed after it was written")
     return held
 
