@@ -355,6 +355,17 @@ def test_one_group_in_two_spellings_is_in_one_split_and_a_twin_is_refused(tmp_pa
     assert not (tmp_path / "other").exists()
 
 
+def test_groups_that_may_be_one_or_none_are_noted_as_in_training(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "t.csv"
+    rows = [["ab"[n % 2], ("P1", "P-1", "unknown", f"{n}")[min(n, 3)]] for n in range(30)]
+    write_csv(path, [["kind", "case"], *rows])
+    split_csv(path, tmp_path / "out", label_columns=["kind"], group_column="case")
+    assert "'P1', 'P-1' look alike" in caplog.text and "'unknown' is a patient or case" in caplog.text
+    assert caplog.text.count("look alike") == 1
+
+
 def test_groups_that_look_alike_are_shown_three_and_the_rest_counted() -> None:
     groups = [name for letter in "abcde" for name in (letter, letter, letter.upper())]
     with pytest.raises(DataError) as caught:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from distune.data.readers.problems import SHOWN, Fault, Faulty, by_cause, by_example
 from distune.data.readers.spellings import case_twins, normal_form
 from distune.data.readers.table_formats import LOST_LISTS, TableError, open_table, row_fault
-from distune.data.readers.values import GROUP_REMEDY
+from distune.data.readers.values import GROUP_REMEDY, group_notes
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
 from distune.utils.files.atomic import all_or_none, check_new, replacing
@@ -85,6 +85,8 @@ def split_csv(
     if group_column:
         groups = [normal_form(row[header.index(group_column)]) for row in rows]
         refuse_case_twins(metadata, f"column {group_column!r}", groups)
+        for note in group_notes(groups):
+            _log.warning("%s: %s", metadata, note)
     assigned = assign_splits(labels, groups, fractions=fractions[: len(splits)], seed=seed)
     make_folder(out)
     with all_or_none(out, files) as draft:
