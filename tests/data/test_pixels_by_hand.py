@@ -531,7 +531,7 @@ def test_what_a_decoder_says_is_damage(words: str, is_damage: bool, monkeypatch:
 )
 def test_a_cell_may_name_the_frame_of_an_image(image: str, cell: str, path: str) -> None:
     assert with_frame(image, cell) == path
-    for odd in ("0", "-1", "1.5", "x", "1" * 10):
+    for odd in ("0", "-1", "1.5", "x", "1" * 10, "1\uff12"):
         with pytest.raises(ValueError):
             with_frame("a", odd)
 

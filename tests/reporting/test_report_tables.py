@@ -94,6 +94,9 @@ def test_report_from_csv_invents_nothing(page: str) -> None:
         ("number,value,state\n0,0.5,DONE\n", "row 2: state is 'DONE'"),
         ("number,value\n0,0.5\n0,0.6\n", "number 0 occurs 2 times"),
         ("number,value\n0,inf\n", "row 2: value is 'inf'"),
+        ("number,value\n0,1_000\n", "row 2: value is '1_000'"),
+        ("number,value\n1_0,0.5\n", "row 2: number is '1_0'"),
+        ("number,value,duration\n0,0.5,\uff11 days\n", "row 2: duration is '\uff11 days'"),
     ],
 )
 def test_tables_that_cannot_be_read_are_refused(tmp_path: Path, table: str, said: str) -> None:

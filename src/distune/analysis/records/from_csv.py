@@ -17,6 +17,7 @@ from distune.analysis.records.study_record import STATES, Direction, State, Stud
 from distune.errors import UserError, is_of_the_machine
 from distune.utils.files.csv_files import of_any_length
 from distune.utils.files.paths import read_file
+from distune.utils.numbers import written_number
 from distune.utils.text import counted, listed
 
 PARAMETER = "params_"
@@ -25,7 +26,9 @@ MOST_CHOICES = 12
 MOST_TRIALS = 1_000_000
 """Trial numbers of a table are below it."""
 EXPECTED = ("number", "value", "datetime_start", "datetime_complete", "duration", "state")
-DURATION = re.compile(r"(?:(?P<days>-?\d+) days?,? ?)?(?:(?P<h>\d+):(?P<m>\d+):(?P<s>\d+(?:\.\d+)?))?$")
+DURATION = re.compile(
+    r"(?:(?P<days>-?\d+) days?,? ?)?(?:(?P<h>\d+):(?P<m>\d+):(?P<s>\d+(?:\.\d+)?))?$", re.ASCII
+)
 
 
 def from_csv(path: Path | str, direction: Direction = "maximize") -> StudyRecord:
@@ -144,7 +147,7 @@ def _moment(written: str) -> datetime:
 
 
 def _finite(written: str) -> float:
-    value = attributes.number(float(written))
+    value = attributes.number(written_number(written))
     if value is None:
         raise ValueError(written)
     return value
@@ -176,9 +179,10 @@ def _typed(column: Sequence[str]) -> list[Any]:
 
 def _whole(written: str) -> int:
     """An int; 384.0 is one, since a column with gaps holds floats."""
-    if "e" in written.lower() or float(written) != int(float(written)):
+    number = written_number(written)
+    if "e" in written.lower() or number != int(number):
         raise ValueError(written)
-    return int(float(written))
+    return int(number)
 
 
 def _number(written: str) -> int:

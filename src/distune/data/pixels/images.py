@@ -40,7 +40,7 @@ FRAME = "#frame="
 LONGEST_FRAME = 9
 """Digits of that number."""
 NO_FRAME = "frame that is no number from 1"
-_FRAME_CELL = re.compile(rf"[1-9]\d{{0,{LONGEST_FRAME - 1}}}(\.0+)?")
+_FRAME_CELL = re.compile(rf"[1-9]\d{{0,{LONGEST_FRAME - 1}}}(\.0+)?", re.ASCII)
 
 
 def decode(path: str | Path, size: int, rules: PixelRules = DEFAULT) -> NDArray[np.uint8]:
@@ -218,7 +218,7 @@ def _is_deep_negative(content: bytes) -> bool:
 def located(image: str | Path) -> tuple[str, int | None]:
     """The file of an image and the number of its frame, from 1; None where none is named."""
     file, mark, number = str(image).rpartition(FRAME)
-    is_number = number.isdecimal() and len(number) <= LONGEST_FRAME
+    is_number = number.isascii() and number.isdecimal() and len(number) <= LONGEST_FRAME
     return (file, int(number)) if mark and is_number else (str(image), None)
 
 

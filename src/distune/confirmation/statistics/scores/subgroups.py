@@ -32,6 +32,7 @@ from distune.training.files.prediction_files import SplitPredictions
 from distune.training.files.run_folder import read_text
 from distune.utils.files.atomic import replacing
 from distune.utils.files.csv_files import of_any_length
+from distune.utils.numbers import written_number
 
 FILE = "subgroups.csv"
 SMALL = 20
@@ -132,7 +133,7 @@ def _number(value: str | None) -> float | None:
     """What a cell counts as: `90+` and `>89`, as ages are made anonymous, from their bound on; `<1` below it."""
     bound = _BOUND.fullmatch(value or "")
     try:
-        number = float(bound["number"] if bound else value or "")
+        number = written_number(bound["number"] if bound else value or "")
     except ValueError:
         return None
     if bound and bound["sign"] == "<":
