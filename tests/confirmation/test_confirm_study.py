@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from confirmation_helpers import config_on, numbers_of, request_for, timeless, write_study
 from typer.testing import CliRunner
 
-from distune.cli import app
+from distune.cli import app, run_command
 from distune.cli.commands.confirm import print_numbers
 from distune.config import load_config, with_values
 from distune.confirmation.candidates import confirmation_seeds
@@ -30,6 +29,7 @@ from distune.training.files.run_folder import OPENINGS, openings, read_results, 
 from distune.training.student import load_student
 from distune.tuning.coordinator.retention import folder_name
 from distune.utils.files.sealed_files import read_sealed
+from tests.forked import Forked
 
 pytestmark = pytest.mark.slow
 
@@ -355,23 +355,28 @@ def test_openings_by_others_on_the_same_data_are_named(confirmed: Path) -> None:
     assert numbers_of(confirmed)["opening"]["elsewhere"] == [{**lines[0], "file": str(other)}]
 
 
-@pytest.mark.timeout(300)  # six processes that import torch, one after the other
+def command(*words: str) -> None:
+    """A command as it is called, in a process of its own."""
+    sys.argv = ["distune", *words]
+    run_command()
+
+
+@pytest.mark.timeout(300)  # workers that import torch, one after the other
 def test_a_killed_and_an_interrupted_confirmation_end_like_one_that_ran_through(
-    new_study: NewStudy, demo_root: Path, confirmed: Path
+    new_study: NewStudy, demo_root: Path, confirmed: Path, tmp_path: Path
 ) -> None:
     file = new_study(config_on(demo_root))
 
     def begin(runs: int, number: signal.Signals) -> int:
         """Starts the command and signals it once so many of its runs have ended."""
-        command = [sys.executable, "-m", "distune", "confirm", str(file), "--top", "1", "--seeds", "1"]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith(f"{runs}/"):
-                    process.send_signal(number)
-                    break
-            return process.wait(timeout=60)
+        output = tmp_path / f"{number.name}.txt"
+        output.touch()
+        process = Forked(output, command, "confirm", str(file), "--top", "1", "--seeds", "1")
+        while f"\n{runs}/" not in output.read_text():
+            assert process.poll() is None, output.read_text()
+            time.sleep(0.02)
+        process.send_signal(number)
+        return process.ended(timeout=60)[0]
 
     assert begin(1, signal.SIGKILL) == -signal.SIGKILL
     after_kill = written(file)
