@@ -68,6 +68,15 @@ _NO_THREAD = "can't start new thread"
 _DISK_FULL = re.compile(r"disk is full|no space left on device|disk quota exceeded", re.I)
 
 
+def sayable(error: BaseException) -> BaseException:
+    """An error, or one in its place that names its class: that of a plugin may fail to say what it is."""
+    try:
+        str(error)
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}, which has no text").with_traceback(error.__traceback__)
+    return error
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, of the machine or of a GPU, in the words of any library."""
     names = {kind.__name__ for kind in type(error).__mro__}

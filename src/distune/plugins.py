@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from distune.components import FUSIONS, LOSSES, READERS, Components
-from distune.errors import UserError, has_run_out
+from distune.errors import UserError, has_run_out, sayable
 from distune.utils.files.paths import read_file
+
+if TYPE_CHECKING:
+    from distune.config import Config
 
 TABLES: dict[str, Components] = {"LOSSES": LOSSES, "FUSIONS": FUSIONS, "READERS": READERS}  # type: ignore[type-arg]
 _loaded: dict[str, str] = {}
@@ -44,6 +49,17 @@ def load_plugins(names: Iterable[str]) -> None:
 def loaded_plugins() -> dict[str, str]:
     """The modules that were loaded, in their order, with the hash of each one's source; every worker loads the same."""
     return dict(_loaded)
+
+
+def unused_plugins(config: Config) -> list[str]:
+    """The loaded plugins of which a config names nothing: without its key, another loss trains in silence."""
+    named = (
+        READERS.source(config.data.reader),
+        *(FUSIONS.source(model.fusion) for model in (config.teacher, config.student)),
+        LOSSES.source(config.distillation.loss),
+    )
+    used = {source for each in named for source in each.values()}
+    return [name for name, source in _loaded.items() if source not in used]
 
 
 def plugin_behind(error: BaseException) -> str | None:
@@ -80,8 +96,8 @@ def _add(name: str, module: ModuleType) -> str:
     return source
 
 
-def _check_kinds(name: str, tables: Mapping[str, Mapping[str, object]]) -> None:
-    """Refuses what no class of losses or fusions is: all that lists them asks what they declare."""
+def _check_kinds(name: str, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuses what no class of losses or fusions is, as all that lists them asks what they declare, and no reader."""
     from distune.distillation.base import DistillationLoss
     from distune.models.fusion.base import Fusion
 
@@ -92,6 +108,15 @@ def _check_kinds(name: str, tables: Mapping[str, Mapping[str, object]]) -> None:
                     f"plugin {name}: {table}[{component!r}] is {value!r}; a class is needed that inherits from "
                     f"{kind.__module__}.{kind.__name__}"
                 )
+    for component, reader in tables.get("READERS", {}).items():
+        try:
+            inspect.signature(reader).bind(None)
+        except ValueError:  # a builtin, which shows no signature
+            pass
+        except TypeError as error:
+            raise UserError(
+                f"plugin {name}: READERS[{component!r}] is not called with the data section alone ({error})"
+            ) from None
 
 
 def _imported(name: str) -> ModuleType:
@@ -100,7 +125,8 @@ def _imported(name: str) -> ModuleType:
     with _without_working_folder():
         try:
             return importlib.import_module(name)
-        except BaseException as error:  # such as the exit of a script, or what a test's skip raises
+        except BaseException as raised:  # such as the exit of a script, or what a test's skip raises
+            error = sayable(raised)
             if isinstance(error, KeyboardInterrupt) or has_run_out(error) or is_own_end(error):
                 raise
             raise UserError(

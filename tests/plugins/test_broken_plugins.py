@@ -26,7 +26,7 @@ from distune.distillation.losses.vanilla import VanillaLoss
 from distune.errors import UserError
 from distune.models.fusion.base import FusionOutput
 from distune.models.fusion.simple import Simple
-from distune.plugins import load_plugins, plugin_behind
+from distune.plugins import load_plugins, plugin_behind, unused_plugins
 from distune.tuning.space.build import build_space
 from distune.tuning.space.groups import fusion_group, loss_group
 from distune.tuning.space.impossible import impossible
@@ -58,6 +58,8 @@ def term(self: VanillaLoss, *outputs: Any) -> Any:
         ("loss", loss_that(lambda self, student, *_: student.logits[0].sum(1)), r"shape \(16,\)"),
         ("loss", loss_that(lambda *given: term(*given) * float("nan")), "not finite"),
         ("loss", loss_that(lambda *given: term(*given).detach()), "no gradient"),
+        ("loss", loss_that(lambda *given: term(*given) + given[1].logits[0].data.zero_().sum()), "changes"),
+        ("loss", loss_that(lambda *given: term(*given) + given[3].zero_().sum()), "changes"),
         ("loss", loss_that(term, uses_teacher=False), "uses_teacher"),
         ("loss", loss_that(term), None),
         ("fusion", fusion_that(lambda *_: 1 / 0), "ZeroDivisionError"),
@@ -189,6 +191,39 @@ def test_a_table_holds_classes_of_its_kind(
         load_plugins(["my_kinds"])
     sys.modules.pop("my_kinds")
     assert "own" not in LOSSES and "own" not in FUSIONS
+
+
+@pytest.mark.parametrize("reader", ["lambda: None", "lambda config, seed: None", "3"])
+def test_a_reader_is_called_with_the_data_section_alone(
+    reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, text in (("my_odd", reader), ("my_fit", "lambda config, seed=0: None"), ("my_type", "type")):
+        (tmp_path / f"{name}.py").write_text(f"READERS = {{'{name}': {text}}}")
+    with pytest.raises(UserError, match=r"my_odd.*data section"):
+        load_plugins(["my_odd"])
+    load_plugins(["my_fit", "my_type"])
+
+
+def test_of_plugins_that_are_loaded_those_without_a_part_are_known(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distune.plugins._loaded", {"my_losses": "a", "my_fusions": "b"})
+    LOSSES.add("own", loss_that(term), "a")  # type: ignore[attr-defined]
+    assert unused_plugins(tiny_config()) == ["my_losses", "my_fusions"]
+    assert unused_plugins(with_values(tiny_config(), {"distillation.loss": "own"})) == ["my_fusions"]
+
+
+def test_an_error_that_cannot_say_what_it_is_ends_in_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "my_mute.py").write_text("class Mute(Exception):\n    __str__ = None\nraise Mute")
+    with pytest.raises(UserError, match=r"my_mute.*Mute"):
+        load_plugins(["my_mute"])
+    with pytest.raises(SystemExit), one_message():
+        raise type("Mute", (Exception,), {"__str__": None})
+    assert "Mute" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("loaded", ["my_package", "my_package.losses", "my_package.more"])

@@ -194,6 +194,11 @@ class ComparesAbsent(Broken):
         return found if student.text_feature is None else found + student.text_feature.square().mean()
 
 
+class ClearsLabels(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        return super().forward(student, teacher, labels.zero_(), index)
+
+
 class NeedsImages(Broken):
     def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
         return super().forward(student, teacher, labels, index) + 0 * student.image_feature.mean()
@@ -207,6 +212,7 @@ class NeedsImages(Broken):
         (Uncounted, "uses_the_teacher"),
         (FromConstants, "gradient"),
         (InPlace, "as_it_was"),
+        (ClearsLabels, "as_it_was"),
         (NeedsLabels, "unknown"),
         (Unweighted, "task"),
         (ComparesAbsent, "lacks"),

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from distune.config import Config, save_config
+from distune.components import FUSIONS
+from distune.config import Config, save_config, with_values
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.models.encoders import build_cache
@@ -165,3 +166,17 @@ def test_its_encoders_are_of_the_files_that_it_was_trained_with(
     else:
         with pytest.raises(UserError, match=rf"student\.{refused}: the files of tiny"):
             load_student(tmp_path)
+
+
+def test_its_fusion_is_of_the_source_that_it_was_trained_with(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FUSIONS._sources, config.student.fusion, "then")  # as if a plugin had brought it
+    saved(config, tmp_path)
+    write_results(tmp_path, {"score": 1.0, "encoders": encoder_identities(config)})
+    load_student(tmp_path)
+    monkeypatch.setitem(FUSIONS._sources, config.student.fusion, "now")
+    with pytest.raises(UserError, match=rf"student\.fusion: the files of {config.student.fusion}"):
+        load_student(tmp_path)
+    image_alone = with_values(config, {"student.text.name": "none"})
+    assert encoder_identities(image_alone).keys() == {"vision"}

@@ -22,6 +22,7 @@ from distune.errors import (
     is_disk_full,
     is_of_the_machine,
     is_out_of_memory,
+    sayable,
 )
 from distune.plugins import is_own_end, plugin_behind
 from distune.utils.text import terminal_message
@@ -69,7 +70,7 @@ def one_message() -> Iterator[None]:
             raise SystemExit(INTERRUPTED) from None
         if isinstance(error, SystemExit) and (is_own_end(error) or not plugin_behind(error)):
             raise
-        code, message = ending_of(error)
+        code, message = ending_of(sayable(error))
         _last_line(f"error: {message}")
         raise SystemExit(code) from None
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from distune.config import DistillationConfig, Modality
+from distune.errors import UserError
 from distune.models.outputs import ModelOutput
 
 NEUTRAL_BETA = 100.0
@@ -77,7 +78,14 @@ class DistillationLoss(nn.Module, ABC):
             A scalar in fp32: mean over the batch, sum over the tasks.
         """
         with torch.autocast(student.logits[0].device.type, enabled=False):
-            return self.compute(_as_float(student), _as_float(teacher, detach=True), labels, index)
+            term = self.compute(_as_float(student), _as_float(teacher, detach=True), labels, index)
+        if not (isinstance(term, Tensor) and term.shape == ()):
+            found = f"the shape {tuple(term.shape)}" if isinstance(term, Tensor) else type(term).__name__
+            raise UserError(
+                f"loss {type(self).__name__}: the term is of {found}; give a tensor of shape (): the mean over the "
+                "batch, the sum over the tasks"
+            )
+        return term
 
     @abstractmethod
     def compute(self, student: ModelOutput, teacher: ModelOutput, labels: Tensor, index: Tensor) -> Tensor:

@@ -73,7 +73,11 @@ def _distil(config: Config, examples: int) -> None:
     loss = LOSSES[config.distillation.loss](config.distillation, shapes)
     student, teacher = _output(config.student, examples), _output(config.teacher, examples)
     labels = torch.stack([torch.arange(examples) % classes for classes in CLASSES], dim=1)
+    given = [*student.logits, *teacher.logits, labels]
+    before = [each.detach().clone() for each in given]
     term = loss(student, teacher, labels, torch.arange(examples))
+    if not all(map(torch.equal, given, before)):
+        raise UserError("changes what it is given; leave logits and labels as they are, others read them")
     if not loss.uses_teacher:
         raise UserError("says uses_teacher = False, so its term is never computed; leave that out")
     _check("the term", term, (), "the mean over the batch, the sum over the tasks")

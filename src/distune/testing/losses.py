@@ -112,6 +112,7 @@ class LossContract:
         self.value(self.build(), batch)
         for given, kept in ((batch.student, same.student), (batch.teacher, same.teacher)):
             assert all(map(torch.equal, _tensors(given), _tensors(kept))), "it changes a tensor in place"
+        assert torch.equal(batch.labels, same.labels), "it changes the labels in place"
 
     def test_a_label_may_be_unknown(self) -> None:
         """Of an example without a label of a task, the teacher's answer counts alone."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from distune.components import FUSIONS
 from distune.config import Config
 from distune.data.table import Table, Task
 from distune.errors import UserError
@@ -38,24 +39,30 @@ def student_seed(config: Config) -> int:
 
 
 def encoder_identities(config: Config) -> dict[str, str]:
-    """What the student's encoders are built from, vision and text: names, a hash of their files, what is kept."""
-    seed = student_seed(config)
-    return {kind: identity(encoder, kind, seed) for kind, encoder in config.student.encoders.items()}
+    """What the student's encoders are built from, vision and text: names, a hash of their files, what is kept.
+
+    With the hash of its source as `fusion_source`, where a plugin brought the fusion.
+    """
+    seed, fuses = student_seed(config), len(config.student.modalities) > 1
+    source = FUSIONS.source(config.student.fusion) if fuses else {}
+    return {kind: identity(each, kind, seed) for kind, each in config.student.encoders.items()} | source
 
 
 def _check_encoders(config: Config, folder: Path) -> None:
-    """Frozen layers and the vocabulary are read from an encoder's own files, so these must be those of training.
+    """Frozen layers, the vocabulary and a plugin's fusion are read from files, so these must be those of training.
 
     Raises:
-        UserError: names the encoder whose files are others now.
+        UserError: names the encoder or the fusion whose files are others now.
     """
     recorded = (read_results(folder) or {}).get("encoders")
     if not recorded:  # an older run; hashing the files again would compare them with nothing
         return
     for kind, now in encoder_identities(config).items():
         if recorded.get(kind, now) != now:
+            part = kind.removesuffix("_source")
+            chosen = getattr(config.student, part)
             raise UserError(
-                f"student.{kind}: the files of {getattr(config.student, kind).name} are not those that {folder} was "
+                f"student.{part}: the files of {getattr(chosen, 'name', chosen)} are not those that {folder} was "
                 "trained with; restore them, or train the run again"
             )
 

@@ -19,6 +19,7 @@ from distune.cli.options import (
     refuse_settings,
 )
 from distune.cli.output import say
+from distune.plugins import unused_plugins
 from distune.training.callbacks import Callback, EpochRecord
 from distune.utils.files.default_folders import RUNS
 from distune.utils.progress import ProgressLines
@@ -101,6 +102,10 @@ def train(
     with claimed(chosen, out, RUNS, overwrite=overwrite) as folder:
         # How much of it is resumed, if any, is said stage by stage.
         say(f"run folder {folder}{' of an unfinished run' if (folder / CONFIG).exists() else ''}")
+        for name in unused_plugins(chosen):
+            say(
+                f"note: the config uses nothing of plugin {name}; name it, as with --set distillation.loss=NAME"
+            )
         result = run(chosen, folder, callback=_ShowEpochs(), open_test=test)
     print_results(result.results)
     say(f"wrote {folder}")
