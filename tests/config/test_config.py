@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from distune.config import (
     value_at,
     with_values,
 )
-from distune.errors import ConfigError
+from distune.errors import ConfigError, UserError
 
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "unknown key": (
@@ -177,6 +178,19 @@ def test_overrides_keep_what_they_do_not_name() -> None:
     )
     assert (config.teacher.epochs, config.teacher.lr) == (9, 0.1)
     assert (config.student.text.name, config.student.text.freeze) == ("distilbert", "all")
+
+
+@pytest.mark.parametrize(
+    "laid_over", [Config.replace, lambda config, **given: parse_config({}, overrides=given)]
+)
+def test_a_section_keeps_what_its_mapping_does_not_name_and_no_key_has_two_values(
+    laid_over: Callable[..., Config],
+) -> None:
+    config = laid_over(Config(), **{"student": {"lr": 0.1, "text": {"freeze": "all"}}, "student.epochs": 9})
+    expected = {"student.lr": 0.1, "student.text.freeze": "all", "student.epochs": 9}
+    assert config == with_values(Config(), expected)
+    with pytest.raises(UserError, match=r"student\.lr has two values"):
+        laid_over(Config(), **{"student": {"lr": 0.1}, "student.lr": 0.2})
 
 
 def test_overriding_a_key_that_does_not_exist_is_refused() -> None:

@@ -55,16 +55,17 @@ class Config(ConfigSection):
         """A copy with other values, validated as a whole.
 
         Args:
-            values: by dotted key.
+            values: by dotted key; a section's are a mapping, which keeps its other values.
 
         Raises:
             ConfigError: a key does not exist, or a value breaks a rule.
+            UserError: a key has two values.
 
         Example:
             >>> from distune import Config
             >>> Config().replace(**{"student.lr": 1e-3, "seed": 7}).student.lr
             0.001
         """
-        from distune.config.files import with_values
+        from distune.config.files import by_key, with_values
 
-        return with_values(self, values)
+        return with_values(self, by_key(self, values))

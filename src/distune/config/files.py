@@ -67,7 +67,7 @@ def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) ->
     return parse_config(raw, source=str(path), overrides=overrides)
 
 
-def _by_key(held: Any, overrides: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def by_key(held: Any, overrides: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The same overrides with those of a whole section as its keys: the others keep the file's values.
 
     Raises:
@@ -80,7 +80,7 @@ def _by_key(held: Any, overrides: Mapping[str, Any], prefix: str = "") -> dict[s
         for part in key.split("."):
             section = getattr(section, part, None) if isinstance(section, BaseModel) else None
         if isinstance(section, BaseModel) and isinstance(value, Mapping):
-            more = _by_key(section, value, f"{prefix}{key}.")
+            more = by_key(section, value, f"{prefix}{key}.")
         else:
             more = {prefix + key: value}
         for name in more.keys() & found.keys():
@@ -102,9 +102,9 @@ def parse_config(
         if not overrides:
             raise
         # What it lacks, or has wrong, may be among the overrides.
-        complete = laid_over(deepcopy(dict(raw)), _by_key(Config(), overrides), source=source)
+        complete = laid_over(deepcopy(dict(raw)), by_key(Config(), overrides), source=source)
         return _validated(complete, source)
-    return with_values(config, _by_key(config, overrides), source=source) if overrides else config
+    return with_values(config, by_key(config, overrides), source=source) if overrides else config
 
 
 def with_values(config: Config, values: Mapping[str, Any], *, source: str = "config") -> Config:
