@@ -26,10 +26,10 @@ def check(out: Path, *inputs: Path, overwrite: bool = False) -> None:
     check_output(out, is_ours, "page.html", suffix=".html", inputs=inputs, overwrite=overwrite)
 
 
-def test_what_is_new_empty_or_of_the_same_kind_is_written(tmp_path: Path) -> None:
+def test_what_is_new_or_of_the_same_kind_is_written(tmp_path: Path) -> None:
     check(tmp_path / "new" / "file")
     assert list(tmp_path.iterdir()) == [], "nothing is made before the work"
-    for content in (b"", b"ours", b"ours" + bytes(10_000)):
+    for content in (b"ours", b"ours" + bytes(10_000)):
         (tmp_path / "file").write_bytes(content)
         check(tmp_path / "file", tmp_path / "missing")
         assert (tmp_path / "file").read_bytes() == content
@@ -41,6 +41,7 @@ def _pipe(path: Path) -> None:
 
 FOREIGN: dict[str, Callable[[Path], object]] = {
     "another file": lambda path: path.write_bytes(MINE),
+    "empty": lambda path: path.touch(),
     "binary": lambda path: path.write_bytes(bytes(10)),
     "a kind further down": lambda path: path.write_bytes(b"\nours"),
     "folder": lambda path: path.mkdir(),
@@ -89,9 +90,11 @@ def test_a_file_among_those_that_are_read_is_replaced_by_its_like_alone(tmp_path
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "weights").write_bytes(MINE)
     (tmp_path / "run" / "page").write_bytes(b"ours")
+    (tmp_path / "run" / "text").touch()
     check(tmp_path / "run" / "page", tmp_path / "run")
-    with pytest.raises(UserError, match="weights"):
-        check(tmp_path / "run" / "weights", tmp_path / "run", overwrite=True)
+    for name in ("weights", "text"):
+        with pytest.raises(UserError, match=name):
+            check(tmp_path / "run" / name, tmp_path / "run", overwrite=True)
 
 
 @pytest.mark.parametrize("link", [None, os.link, os.symlink])

@@ -67,7 +67,7 @@ def check_output(
         raise UserError(f"{out}: is no regular file; name a file to write to")
     with out.open("rb") as stream:
         start = stream.read(START)
-    if not start or is_earlier(start):
+    if is_earlier(start):
         return
     if any(folder.resolve() in out.resolve().parents for folder in read):
         raise UserError(f"{out}: is among the files that are read here; name another one to write to")
