@@ -18,7 +18,7 @@ from distune.data.readers.problems import Fault, by_cause, by_example
 from distune.data.readers.spellings import one_spelling
 from distune.data.split import FRACTIONS, assign_splits, groups_by_image
 from distune.data.table import SPLITS, Split
-from distune.errors import DataError, UserError
+from distune.errors import DataError, UserError, is_of_the_machine
 from distune.prediction.example_pixels import array_of, is_picture
 from distune.prediction.examples import cell_of, column_of, columns_in, is_frame, is_nothing
 from distune.prediction.table_columns import is_missing
@@ -200,6 +200,8 @@ def _file_of(image: Any, where: str, *, may_lack: bool) -> tuple[bytes, str] | N
     try:
         return _bytes_of(image)
     except (UserError, OSError, ValueError) as error:
+        if is_of_the_machine(error):
+            raise
         reason = error.strerror if isinstance(error, OSError) else None
         shown = f"{image}: " if isinstance(image, str | Path) else ""
         raise DataError(_SOURCE, [f"{where}: {shown}{reason or error}"]) from None

@@ -127,7 +127,7 @@ def _check_folder_is_of(study: Study, folder: Path) -> None:
         raise UserError(f"study {study.study_name}: {found}")
     try:
         wrong = of_another_study(record, read_sealed(folder / NUMBERS))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or a damaged one
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):  # none, or a damaged one
         return
     if wrong:
         raise UserError(f"{folder}: {wrong}")

@@ -53,7 +53,7 @@ def gains_before(study_folder: Path, now: Mapping[str, Any]) -> list[float]:
             if _asked(before) == _asked(now):
                 named = (each["relevant_gain"] for each in before.get("recommended_before", ()))
                 gains += map(float, (*before.get("gains_before", ()), *named, before["relevant_gain"]))
-        except (OSError, ValueError, KeyError, TypeError):  # none, or a damaged one
+        except (FileNotFoundError, ValueError, KeyError, TypeError):  # none, or a damaged one
             continue
     return [gain for gain in dict.fromkeys(gains) if gain != now["relevant_gain"]]
 

@@ -60,7 +60,7 @@ class Evaluation:
         """
         try:
             marker = read_sealed(folder / MARKER)
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return False
         return (marker.get("splits"), marker.get("made_from", "")) == (list(self.splits), made_from)
 

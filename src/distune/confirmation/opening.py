@@ -92,7 +92,7 @@ class Opening:
         try:
             done = read_sealed(self.study_folder / NUMBERS)
             return bool(done["opening"] and done["opening"]["number"] >= number)
-        except (OSError, ValueError, KeyError, TypeError):  # none, or a damaged one
+        except (FileNotFoundError, ValueError, KeyError, TypeError):  # none, or a damaged one
             return False
 
 

@@ -14,7 +14,7 @@ from distune.analysis.records.unknown import Unknown
 from distune.analysis.trial_folder import differing_parameters
 from distune.confirmation.statistics.files import FOLDER, NUMBERS, RECOMMENDED, run_folder
 from distune.confirmation.statistics.numbers import VERSION
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.training.files.run_folder import run_config
 from distune.tuning.study_dataset import AUDIT_NAME
 from distune.utils.files.sealed_files import read_sealed
@@ -136,4 +136,6 @@ def _read(folder: Path | None, name: str) -> Mapping[str, Any] | Unknown:
     try:
         return read_sealed(folder / name)
     except (OSError, ValueError) as error:
+        if is_of_the_machine(error):
+            raise
         return Unknown(f"{name} in the study's folder cannot be read: {error}.")

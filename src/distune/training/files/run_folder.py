@@ -129,6 +129,8 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise UserError(f"There is no {path}.") from None
     except (OSError, UnicodeDecodeError) as error:
+        if is_of_the_machine(error):
+            raise
         raise UserError(f"{path} cannot be read: {error}.") from None
 
 

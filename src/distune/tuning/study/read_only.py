@@ -10,7 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.tuning.study.slow_answers import say_slow_answers
 from distune.tuning.study.storage import (
     LOCK_SECONDS_OF_READERS,
@@ -19,6 +19,7 @@ from distune.tuning.study.storage import (
     engine_options,
     is_not_found,
     lock_limit,
+    of_the_disk,
     open_engine,
     parse_url,
     reason,
@@ -74,7 +75,7 @@ def reading(url: str) -> Iterator[RDBStorage]:
     with tempfile.TemporaryDirectory(prefix="distune-") as folder:
         copy = Path(folder) / "copy.db"
         copy_sqlite(sqlite_file(parsed), copy)
-        with _opened(f"sqlite:///{copy.as_posix()}", url) as storage:
+        with _opened(f"sqlite:///{copy.as_posix()}", url, copy) as storage:
             yield storage
 
 
@@ -92,6 +93,8 @@ def copy_sqlite(database: Path, target: Path) -> None:
     except FileNotFoundError:
         raise NoStudiesError(f"storage: there is no file {database}") from None
     except OSError as error:
+        if is_of_the_machine(error):
+            raise
         raise UserError(
             f"storage: {database} cannot be read: {error.strerror}; name an SQLite file"
         ) from None
@@ -127,19 +130,19 @@ def _stamps(*paths: Path) -> tuple[tuple[int, int] | None, ...]:
 
 
 @contextmanager
-def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
+def _opened(url: str, shown: str, copy: Path | None = None) -> Iterator[RDBStorage]:
     from sqlalchemy import create_engine
 
     parsed = parse_url(url)
     options = engine_options(parsed, LOCK_SECONDS_OF_READERS)
 
-    with open_engine(shown):
+    with open_engine(shown, copy):
         probe = create_engine(parsed, **options)
         limit = lock_limit(parsed, LOCK_SECONDS_OF_READERS)
         begin_sessions(probe, limit)
         _check_tables(probe, shown)
         check_whole(probe, shown)
-        kind_of_storage = _readable(shown)
+        kind_of_storage = _readable(shown, copy)
         storage = with_tables(lambda: kind_of_storage(url, engine_kwargs=options, skip_table_creation=True))
     say_slow_answers(storage.engine, redacted(shown))
     kind = parsed.get_backend_name()
@@ -152,8 +155,8 @@ def _opened(url: str, shown: str) -> Iterator[RDBStorage]:
         storage.engine.dispose()
 
 
-def _readable(shown: str) -> type[RDBStorage]:
-    """A storage whose reading calls name the database where they cannot be carried out.
+def _readable(shown: str, copy: Path | None) -> type[RDBStorage]:
+    """A storage whose reading calls name the database, or the disk that fails, where they cannot be carried out.
 
     A damaged page or value is met only where it is read, and then the driver, SQLAlchemy or Optuna raise anything.
     """
@@ -167,6 +170,8 @@ def _readable(shown: str) -> type[RDBStorage]:
             except Exception as error:
                 if isinstance(error, UserError) or is_not_found(error):
                     raise
+                if copy and (fault := of_the_disk(error.__cause__ or error, copy)):
+                    raise fault from error
                 raise UserError(
                     f"storage {redacted(shown)} cannot be read: {reason(error, shown)}"
                 ) from error

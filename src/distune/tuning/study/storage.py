@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import tempfile
 import time
@@ -10,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distune.errors import UserError, is_of_the_machine, no_room
+from distune.errors import UserError, is_disk_fault, is_of_the_machine, no_room
 from distune.tuning.study.slow_answers import say_slow_answers, waiting_for
 from distune.tuning.study.storage_url import (
     has_bare_at,
@@ -20,6 +22,7 @@ from distune.tuning.study.storage_url import (
     sqlite_file,
     sqlite_url,
 )
+from distune.utils.files.paths import naming
 from distune.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -33,9 +36,12 @@ CONNECT_SECONDS = 10
 """Seconds that one attempt to reach a server may take; the operating system would try for minutes."""
 LOCK_SECONDS, LOCK_SECONDS_OF_READERS = 60, 10
 """Seconds that one attempt waits for what another program has locked; PostgreSQL would wait for ever, MySQL a year."""
-_UNEXPLAINED = re.compile(r"unable to open database file|disk I/O error")
+_FAILED = "disk I/O error"
+_UNEXPLAINED = re.compile(f"unable to open database file|{_FAILED}")
+_UNREAD = re.compile(f"database disk image is malformed|unable to get the page|{_FAILED}")
+"""What SQLite says, too, of a page that the disk does not give."""
 _MORE = 2**16
-"""Bytes that SQLite may add at once."""
+"""Bytes that SQLite may add at once, and that are read at once."""
 _OF_SQLITE = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 """Readers do not stop the writer, and a commit waits for no disk; a killed process loses nothing."""
 _DRIVERS_WITH_CONNECT_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
@@ -111,11 +117,11 @@ def open_engine(url: str, file: Path | None = None) -> Iterator[None]:
 
     Args:
         url: of the storage.
-        file: of SQLite, where it may be made.
+        file: of SQLite, which may be made.
 
     Raises:
         UserError: no driver, no server, or no database.
-        OSError: the disk is full.
+        OSError: the disk is full, or fails.
     """
     from alembic.util.exc import CommandError
     from optuna.exceptions import StorageInternalError
@@ -128,9 +134,11 @@ def open_engine(url: str, file: Path | None = None) -> Iterator[None]:
     except (*database, ImportError, RuntimeError, LookupError, ValueError) as error:
         if is_of_the_machine(error):
             raise
-        found = (file and _why_not_written(error.__cause__ or error, file)) or error.__cause__ or error
+        found = (file and of_the_disk(error.__cause__ or error, file)) or error.__cause__ or error
         if number := no_room(found):
             raise OSError(number, "no space for the storage", str(file or redacted(url))) from None
+        if is_disk_fault(found):
+            raise found from None
         raise UserError(f"storage {redacted(url)} cannot be opened: {reason(error, url)}") from None
 
 
@@ -205,6 +213,7 @@ def check_whole(engine: Engine, shown: str) -> None:
 
     Raises:
         UserError: a page is damaged.
+        OSError: the disk fails to give one.
     """
     if engine.name != "sqlite":
         return
@@ -212,6 +221,8 @@ def check_whole(engine: Engine, shown: str) -> None:
         found = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar())
     engine.dispose()
     if found != "ok":
+        if fault := of_the_disk(UserError(found), sqlite_file(engine.url)):
+            raise fault
         raise UserError(
             f"storage {redacted(shown)} is damaged ({one_line(found)}); restore its file from a copy, or begin another "
             "study. The run folders of its trials are kept"
@@ -294,20 +305,27 @@ class _SameFile:
 def _with_its_reason(about: ExceptionContext, file: Path) -> OperationalError | None:
     from sqlalchemy.exc import OperationalError
 
-    found = _why_not_written(about.original_exception, file)
+    found = of_the_disk(about.original_exception, file)
     return None if found is None else OperationalError(about.statement, None, found)
 
 
-def _why_not_written(error: BaseException, file: Path) -> OSError | None:
-    """Why SQLite could not make a file beside its database, or write one: it says nothing of the disk itself."""
-    if _UNEXPLAINED.search(str(error)):
-        beside = (file, file.with_name(f"{file.name}-wal"))
-        try:
+def of_the_disk(error: BaseException, file: Path) -> OSError | None:
+    """Why SQLite could not read its database, or make or write a file beside it: it says nothing of the disk itself."""
+    said = str(error)
+    try:
+        if _UNREAD.search(said) and file.exists():
+            with naming(file), file.open("rb") as stream:
+                while stream.read(_MORE):
+                    pass
+        if _UNEXPLAINED.search(said):
+            beside = (file, file.with_name(f"{file.name}-wal"))
             with tempfile.TemporaryFile(dir=file.parent) as probe:
-                probe.truncate(_MORE + max(each.stat().st_size for each in beside if each.exists()))
-        except OSError as found:
-            return found
-    return None
+                probe.truncate(
+                    _MORE + max((each.stat().st_size for each in beside if each.exists()), default=0)
+                )
+    except OSError as found:
+        return found
+    return OSError(errno.EIO, os.strerror(errno.EIO), str(file)) if _FAILED in said else None
 
 
 def _leave_write_ahead(engine: Engine) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from distune.errors import UserError, no_room
+from distune.errors import UserError, is_disk_fault, no_room
 from distune.tuning.study.storage import is_not_found
 
 Result = TypeVar("Result")
@@ -57,7 +57,7 @@ class StorageRetry:
         Raises:
             UserError: the storage is damaged, lacks its study, refuses a value, or does not answer in time; every
                 later call is tried once.
-            OSError: the storage's disk is full, and stays so.
+            OSError: the storage's disk is full, or fails, and stays so.
         """
         from optuna.exceptions import StorageInternalError
         from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, OperationalError
@@ -94,11 +94,14 @@ class StorageRetry:
                     raise
                 fault = "cannot be written" if _REFUSED.search(cause) else "does not answer"
                 began = self._clock() if began is None else began
-                full = no_room(getattr(error.__cause__ or error, "orig", None) or error)
+                original = getattr(error.__cause__ or error, "orig", None) or error
+                full = no_room(original)
                 if self._clock() - began >= min(self._seconds(), FULL_SECONDS if full else math.inf):
                     self._limit = 0.0
                     if full:
                         raise OSError(full, f"no room ({cause})", "the study's storage") from error
+                    if is_disk_fault(original):
+                        raise original from error
                     raise UserError(
                         f"the storage {fault} ({cause}); what was not written is resumed from its run folder "
                         "when the same command runs again"
