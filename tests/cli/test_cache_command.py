@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -90,6 +91,36 @@ def test_clear_leaves_what_is_in_use(own_cache: Path) -> None:
         assert said == f"removed {count - 1} entries from {own_cache}; 1 is in use and stays"
     assert cache("clear")[1] == [f"removed 1 entry from {own_cache}; 0 are in use and stay"]
     assert Store().entries() == []
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("denied", ["lock", "entry", "content"])
+def test_an_entry_that_cannot_be_deleted_is_named(
+    own_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    distune: Callable[..., tuple[int, str, str]],
+    denied: str,
+) -> None:
+    entries = Store().entries()
+    kept = next(one for one in entries if one.name.startswith("tokens/"))
+    opened, renamed, removed = Path.open, Path.rename, shutil.rmtree
+
+    def refuse(path: Path, *_: object) -> None:
+        if kept.folder.name in path.name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    patches = {
+        "lock": (Path, "open", lambda path, *mode: refuse(path) or opened(path, *mode)),
+        "entry": (Path, "rename", lambda path, to: refuse(path) or renamed(path, to)),
+        "content": (shutil, "rmtree", lambda path, **_: kept.folder.name in path.name or removed(path)),
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(*patches[denied])
+        code, out, said = distune("cache", "clear")
+    assert (
+        code == 1 and kept.name in said and f"removed {len(entries) - 1} entries" in out and "0 are in" in out
+    )
+    assert cache("clear")[0] == 0 and not any(own_cache.glob("tokens/*"))
 
 
 @pytest.mark.usefixtures("filled")

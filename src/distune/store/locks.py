@@ -36,10 +36,14 @@ class SharedLock:
     @staticmethod
     @contextmanager
     def exclusive(path: Path) -> Iterator[bool]:
-        """Yields whether the lock was free; inside the block no other process can take it."""
+        """Yields whether the lock was free; inside the block no other process can take it.
+
+        Raises:
+            OSError: the lock file cannot be made.
+        """
         with ExitStack() as stack:
             is_ours = False
-            with where_writable(), suppress(BlockingIOError):
+            with suppress(BlockingIOError):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 handle = stack.enter_context(path.open("a+"))
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

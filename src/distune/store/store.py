@@ -66,6 +66,7 @@ class Store:
 
     Attributes:
         about: said of the entries that this process adds, in lists.
+        undeleted: names of the entries that were to go, and could not be deleted, such as another user's.
     """
 
     def __init__(self, root: Path | None = None, max_gb: float = 20.0):
@@ -75,6 +76,7 @@ class Store:
         self.misses: dict[str, int] = {}
         self.seconds_saved = 0.0
         self.about: dict[str, str] = {}
+        self.undeleted: list[str] = []
         self._in_use: list[tuple[Path, SharedLock]] = []
 
     def get(self, step: str, inputs: Mapping[str, Any], compute: Callable[[Entry], None]) -> Entry:
@@ -228,8 +230,10 @@ class Store:
 
     def _remove_unused(self, folder: Path) -> bool:
         """Returns whether the entry takes no space any more; one in use, or another user's, stays."""
-        with SharedLock.exclusive(self._use_file(folder)) as alone, where_writable():
-            return alone and self._discard(folder)
+        with where_writable(), SharedLock.exclusive(self._use_file(folder)) as alone:
+            if not alone or self._discard(folder):
+                return alone
+        self.undeleted.append(f"{folder.parent.name}/{folder.name}")
         return False
 
     def _discard(self, folder: Path) -> bool:

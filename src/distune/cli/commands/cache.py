@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from distune.cli.output import say
-from distune.utils.text import counted, one_line
+from distune.cli.output import say, say_message
+from distune.utils.text import counted, first_of, one_line
 
 app = typer.Typer(
     help="The store of expensive results (DISTUNE_CACHE, else the user's cache).", no_args_is_help=True
@@ -43,7 +43,7 @@ def clear(
         str | None, typer.Option(help="Only entries of a kind: images, tokens, features, teachers, targets.")
     ] = None,
 ) -> None:
-    """Remove the entries that no process uses."""
+    """Remove the entries that no process uses; exit code 1 where one of them could not be deleted."""
     from distune.errors import UserError
     from distune.store import KINDS, Store
 
@@ -52,8 +52,14 @@ def clear(
     store = Store()
     removed = store.clear(kind, 0.0 if older_than is None else _seconds(older_than))
     rest = ("stays", "stay") if older_than or kind else ("is in use and stays", "are in use and stay")
-    gone, left = counted(len(removed), "entry", "entries"), counted(len(store.entries()), *rest)
-    say(f"removed {gone} from {store.root}; {left}")
+    left = sum(entry.name not in store.undeleted for entry in store.entries())
+    say(f"removed {counted(len(removed), 'entry', 'entries')} from {store.root}; {counted(left, *rest)}")
+    if store.undeleted:
+        shown = first_of(store.undeleted, 3)
+        say_message(
+            f"error: cannot be deleted: {shown}; check the permissions of their folders in {store.root}"
+        )
+        raise typer.Exit(1)
 
 
 def _seconds(text: str) -> float:
