@@ -14,7 +14,7 @@ from distune.confirmation.opening import Opening
 from distune.confirmation.statistics.files import FOLDER, MARKER, NUMBERS, PLAN
 from distune.confirmation.weights import drop_weights
 from distune.errors import UserError
-from distune.training.files.run_folder import record_opening, seal
+from distune.training.files.run_folder import OPENINGS, openings, record_opening, seal
 from distune.utils.files.sealed_files import write_sealed
 
 
@@ -36,6 +36,17 @@ def test_an_opening_is_resumed_until_its_numbers_are_written(tmp_path: Path) -> 
     seal(tmp_path / NUMBERS, {"opening": {"number": 1}})
     assert not again.is_open and Opening(tmp_path, "plan", "data").is_open
     assert again.open() == again.open() == 2, "the numbers are of the first one"
+
+
+def test_an_opening_whose_record_was_deleted_is_known_by_its_numbers(tmp_path: Path) -> None:
+    first = Opening(tmp_path, "plan a", "data")
+    seal(tmp_path / NUMBERS, {"opening": first.record(first.open())})
+    (tmp_path / OPENINGS).unlink()
+    assert first.is_open and first.open() == 1
+    with pytest.raises(UserError, match="by plan a"):
+        Opening(tmp_path, "plan b", "data").open()
+    other = Opening(tmp_path, "plan b", "data", again=True)
+    assert other.open() == 2 and [line["by"] for line in openings(tmp_path)] == ["plan a", "plan b"]
 
 
 def test_openings_elsewhere_are_those_of_the_same_data(tmp_path: Path) -> None:

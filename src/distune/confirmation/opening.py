@@ -12,6 +12,7 @@ from distune.confirmation.statistics.files import NUMBERS
 from distune.errors import UserError
 from distune.store import key_of
 from distune.training.files.run_folder import OPENINGS, openings, record_opening
+from distune.utils.files.jsonl import append_line
 from distune.utils.files.paths import check_appendable
 from distune.utils.files.sealed_files import read_sealed
 
@@ -38,7 +39,7 @@ class Opening:
     @property
     def is_open(self) -> bool:
         """Whether the split was opened for this plan, and this resumes that opening."""
-        past = openings(self.study_folder)
+        past = self._past()
         is_same = bool(past) and past[-1]["by"] == self.by
         return is_same and not (self.again and self._is_finished(len(past)))
 
@@ -50,7 +51,7 @@ class Opening:
             OSError: an opening could not be recorded.
         """
         check_appendable(self.study_folder / OPENINGS)
-        past = openings(self.study_folder)
+        past = self._past()
         if past and past[-1]["by"] != self.by and not self.again:
             resume = (
                 f"Restore that line, which may be that of this very plan, from a copy of {self.study_folder / OPENINGS}"
@@ -69,7 +70,9 @@ class Opening:
         Returns:
             Its number: 1 for the first of the study.
         """
-        past = openings(self.study_folder)
+        past = self._past()
+        for lost in past[len(openings(self.study_folder)) :]:
+            append_line(self.study_folder / OPENINGS, lost)
         if self.is_open:
             return len(past)
         self.check()
@@ -86,14 +89,23 @@ class Opening:
             if file.parent != self.study_folder
             for line in openings(file.parent, self.dataset)
         ]
-        return {"number": number, "openings": openings(self.study_folder), "elsewhere": elsewhere}
+        return {"number": number, "openings": self._past(), "elsewhere": elsewhere}
+
+    def _past(self) -> list[dict[str, Any]]:
+        """The openings by their record, and those that only the confirmation before names: a record can be deleted."""
+        recorded = openings(self.study_folder)
+        return [*recorded, *self._finished()[1][len(recorded) :]]
 
     def _is_finished(self, number: int) -> bool:
+        return self._finished()[0] >= number
+
+    def _finished(self) -> tuple[int, list[dict[str, Any]]]:
+        """The number and the openings by the confirmation that was written last; none where it is damaged."""
         try:
-            done = read_sealed(self.study_folder / NUMBERS)
-            return bool(done["opening"] and done["opening"]["number"] >= number)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):  # none, or a damaged one
-            return False
+            opening = read_sealed(self.study_folder / NUMBERS)["opening"]
+            return int(opening["number"]), list(opening.get("openings", ()))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return 0, []
 
 
 def plan_name(study: str, candidates: Sequence[Candidate], seeds: Sequence[int], dataset: str) -> str:
