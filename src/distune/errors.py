@@ -1,4 +1,4 @@
-"""The errors that a user can fix; every command turns them into a message and exit code 2."""
+"""The errors that a user can fix; every command turns them into a message and, but for a disk, exit code 2."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ class UserError(Exception):
 
     The message names the rule, the value received and what to do next.
     """
+
+
+class DiskError(UserError):
+    """A disk failed where another process worked, as that one said it: the command ends with exit code 1."""
 
 
 class ConfigError(UserError):

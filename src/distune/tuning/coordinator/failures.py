@@ -21,6 +21,7 @@ TAIL = 4000
 _ASKED_TO_END = {code for number in (*SIGNALS, signal.SIGKILL) for code in (-number, 128 + number)}
 """Exit codes of a process that a signal ended which asks for that, as Python and as a shell give them."""
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+OF_PLACE = ("disk_full", "disk_fault", "no_access")
 LACKED_DATA = "lacked_data"
 """User attribute of a trial that failed for its data once, which stopped the study."""
 
@@ -40,8 +41,9 @@ def _kind(error: BaseException) -> str:
         return "not_finite"
     if is_disk_full(error):
         return "disk_full"
-    is_refused = isinstance(error, OSError) and error.errno in _REFUSED
-    if is_refused or is_disk_fault(error):
+    if is_disk_fault(error):
+        return "disk_fault"
+    if isinstance(error, OSError) and error.errno in _REFUSED:
         return "no_access"
     return "out_of_memory" if is_out_of_memory(error) else "crash"
 
@@ -56,7 +58,7 @@ def is_of_place(failure: Failure, *, is_second: bool = False) -> bool:
         failure: what ended an attempt.
         is_second: whether the trial failed for its data before.
     """
-    return failure.kind in ("disk_full", "no_access") or (failure.kind == "data" and not is_second)
+    return failure.kind in OF_PLACE or (failure.kind == "data" and not is_second)
 
 
 def died(
