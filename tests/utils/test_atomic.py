@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from distune.errors import UserError
-from distune.utils.files.atomic import all_or_none
+from distune.utils.files.atomic import all_or_none, replacing
 
 
 def test_of_two_that_write_the_same_files_one_is_refused_and_harms_none(tmp_path: Path) -> None:
@@ -91,3 +91,26 @@ def test_a_file_that_cannot_be_written_is_named_as_it_would_be_called(tmp_path: 
     with pytest.raises(OSError) as caught, all_or_none(tmp_path, [tmp_path / "a"]) as draft:
         raise OSError(errno.ENOSPC, "full", str(draft / "a"))
     assert caught.value.filename == str(tmp_path / "a")
+
+
+def test_why_a_file_was_not_written_is_said_where_its_draft_cannot_be_removed_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    def is_read_only_by_now() -> None:
+        for name in ("replace", "rename", "hardlink_to", "unlink"):
+            monkeypatch.setattr(Path, name, refuse)
+
+    with pytest.raises(OSError, match="Read-only") as failed, replacing(tmp_path / "a.csv"):
+        is_read_only_by_now()
+    assert failed.value.filename == str(tmp_path / "a.csv")
+    monkeypatch.undo()
+    with (
+        pytest.raises(OSError, match="Read-only") as failed,
+        all_or_none(tmp_path, [tmp_path / "b"]) as draft,
+    ):
+        (draft / "b").touch()
+        is_read_only_by_now()
+    assert failed.value.filename == str(tmp_path / "b")

@@ -68,7 +68,8 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         name_instead(error, draft, path)
         raise
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that was made read-only; why nothing was written is said
+            draft.unlink(missing_ok=True)
 
 
 def name_instead(error: OSError, draft: Path, final: Path) -> None:
@@ -145,8 +146,9 @@ def all_or_none(folder: Path, files: Iterable[Path]) -> Iterator[Path]:
             shutil.rmtree(draft, ignore_errors=True)  # here: who is interrupted now leaves none
         except BaseException as error:
             for file in files:
-                if not _is_anothers(file, draft):
-                    file.unlink(missing_ok=True)
+                with suppress(OSError):
+                    if not _is_anothers(file, draft):
+                        file.unlink(missing_ok=True)
             if isinstance(error, OSError):
                 name_instead(error, draft, folder)
             raise
