@@ -282,6 +282,14 @@ def test_readers_share_a_lock_and_a_remover_is_alone(tmp_path: Path) -> None:
         assert alone
 
 
+def test_a_pipe_in_the_place_of_a_lock_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.use")
+    with pytest.raises(OSError, match="regular"):
+        SharedLock(tmp_path / "a.use")
+    with pytest.raises(OSError, match="regular"), SharedLock.exclusive(tmp_path / "a.use"):
+        pass
+
+
 def test_the_lock_of_another_user_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.use").touch()
     opened = Path.open

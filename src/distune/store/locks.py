@@ -9,6 +9,14 @@ from pathlib import Path
 from typing import IO
 
 from distune.store.entry import where_writable
+from distune.utils.files.paths import check_is_file
+
+
+def _opened(path: Path, mode: str) -> IO[str]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        check_is_file(path)
+    return path.open(mode)
 
 
 class SharedLock:
@@ -22,8 +30,9 @@ class SharedLock:
 
     def __init__(self, path: Path):
         with where_writable():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._handle = path.open("r" if path.exists() else "a+")  # another user's file can still be read
+            self._handle = _opened(
+                path, "r" if path.exists() else "a+"
+            )  # another user's file can still be read
             fcntl.flock(self._handle, fcntl.LOCK_SH)
 
     def release(self) -> None:
@@ -44,8 +53,7 @@ class SharedLock:
         with ExitStack() as stack:
             is_ours = False
             with suppress(BlockingIOError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                handle = stack.enter_context(path.open("a+"))
+                handle = stack.enter_context(_opened(path, "a+"))
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 is_ours = True
             yield is_ours
