@@ -96,8 +96,8 @@ def test_a_file_that_cannot_be_written_is_named_as_it_would_be_called(tmp_path: 
 def test_why_a_file_was_not_written_is_said_where_its_draft_cannot_be_removed_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, *_: object, **__: object) -> None:
-        raise OSError(errno.EROFS, "Read-only file system", str(path))
+    def refuse(path: Path, *to: object, **_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path), None, *map(str, to))
 
     def is_read_only_by_now() -> None:
         for name in ("replace", "rename", "hardlink_to", "unlink"):
@@ -105,7 +105,7 @@ def test_why_a_file_was_not_written_is_said_where_its_draft_cannot_be_removed_ei
 
     with pytest.raises(OSError, match="Read-only") as failed, replacing(tmp_path / "a.csv"):
         is_read_only_by_now()
-    assert failed.value.filename == str(tmp_path / "a.csv")
+    assert failed.value.filename == str(tmp_path / "a.csv") and ".distune" not in str(failed.value)
     monkeypatch.undo()
     with (
         pytest.raises(OSError, match="Read-only") as failed,

@@ -82,10 +82,11 @@ def name_instead(error: OSError, draft: Path, final: Path) -> None:
     """
     if error.filename is None and (no_room(error) or is_disk_fault(error)):
         error.filename = str(final)
-    last = "filename" if error.filename2 is None else "filename2"  # which of them a message names
-    written = getattr(error, last)
-    if isinstance(written, str) and Path(written).is_relative_to(draft):
-        setattr(error, last, str(final / Path(written).relative_to(draft)))
+    written = error.filename2 or error.filename  # of a copy, or a new name, the second one
+    if isinstance(written, str):
+        is_of_draft = Path(written).is_relative_to(draft)
+        error.filename = str(final / Path(written).relative_to(draft)) if is_of_draft else written
+        error.filename2 = None
     if error.errno == errno.ENOENT and not final.parent.exists():
         error.strerror = GONE
 
