@@ -1,4 +1,4 @@
-"""The errors that a user can fix; every command turns them into a message and, but for a disk, exit code 2."""
+"""The errors that a user can fix; every command turns them into a message and exit code 2."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class UserError(Exception):
     """
 
 
-class DiskError(UserError):
-    """A disk failed where another process worked, as that one said it: the command ends with exit code 1."""
+class MachineError(UserError):
+    """A disk failed, or something ran out, where another process worked, in its words; the exit code is 1."""
 
 
 class ConfigError(UserError):

@@ -28,7 +28,7 @@ from distune.confirmation.train_candidates import TrainingEnd
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
 from distune.data.table import Task
-from distune.errors import DataError, DiskError, UserError
+from distune.errors import DataError, MachineError, UserError
 from distune.training.files.run_folder import openings, write_results
 from distune.training.keys import versions_behind
 from distune.training.student import WEIGHTS
@@ -309,7 +309,7 @@ def test_what_ends_before_the_split_is_opened_leaves_it_shut(
     assert made.steps == ["train, 0 opened"] and not openings(tmp_path / "s")
 
 
-@pytest.mark.parametrize("kind", ["data", "no_access", "disk_fault"])
+@pytest.mark.parametrize("kind", ["data", "no_access", "machine_fault"])
 def test_other_data_than_those_of_the_study_are_never_evaluated(tmp_path: Path, kind: str) -> None:
     def lacking(jobs: Sequence[Job]) -> TrainingEnd:
         finish(jobs, but=[3])
@@ -318,7 +318,7 @@ def test_other_data_than_those_of_the_study_are_never_evaluated(tmp_path: Path, 
     made = of(tmp_path, trained=lacking)
     with pytest.raises(UserError, match=r"has changed\nNothing was evaluated") as stopped:
         made.run([])
-    assert isinstance(stopped.value, DiskError) == (kind == "disk_fault")
+    assert isinstance(stopped.value, MachineError) == (kind == "machine_fault")
     assert made.steps == ["train, 0 opened"] and not openings(tmp_path / "s")
     with pytest.raises(DataError, match="has changed"):
         Confirmation._check_data(of(tmp_path, replace(table_of("tdx"), images=("", "", ""))))

@@ -21,7 +21,7 @@ import pytest
 from distune.cli.address_space import LEAST_MB, RoomForLibraries, most_mb
 from distune.cli.error_handling import TerminalFormatter, ending_of, one_message
 from distune.cli.signals import CLEANUP_SECONDS, EndByException
-from distune.errors import ConfigError, DataError, DiskError, UserError
+from distune.errors import ConfigError, DataError, MachineError, UserError
 from distune.plugins import load_plugins
 from distune.store import cache_folder
 
@@ -45,7 +45,7 @@ def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
     ("error", "code", "token"),
     [
         (UserError("rule"), 2, "rule"),
-        (DiskError("a.csv: Input/output error"), 1, "a.csv"),
+        (MachineError("a.csv: Input/output error"), 1, "a.csv"),
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 4, "/x/y"),
         (OSError(errno.EFBIG, "File too large", "/x/y"), 4, "/x/y"),
         (OSError(errno.EFBIG, "File too large"), 4, "ulimit"),

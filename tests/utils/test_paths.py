@@ -120,7 +120,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         (OSError(errno.EACCES, "shut", "/draft"), "/final"),
         (OSError(errno.EACCES, "shut", "/draft/in/side"), "/final/in/side"),
         (OSError(errno.EACCES, "shut", "/drafts"), "/drafts"),
-        (OSError(errno.EACCES, "shut", "/draft", None, "/final"), "/draft"),
+        (OSError(errno.EACCES, "shut", "/draft", None, "/final"), "/final"),
         (OSError(errno.EACCES, "shut", 3), 3),
     ],
 )

@@ -17,7 +17,7 @@ from distune.cli.output import say_message
 from distune.errors import (
     ConfigError,
     DataError,
-    DiskError,
+    MachineError,
     UserError,
     is_disk_fault,
     is_disk_full,
@@ -102,7 +102,7 @@ def ending_of(error: BaseException) -> tuple[int, str]:
     if isinstance(error, ConfigError | DataError) and len(error.examples) > FEW_EXAMPLES:
         return BAD_INPUT, f"{error}\n  {_all_named(error.examples)}"
     if isinstance(error, UserError):
-        return FAILED if isinstance(error, DiskError) else BAD_INPUT, str(error)
+        return FAILED if isinstance(error, MachineError) else BAD_INPUT, str(error)
     if is_disk_full(error):
         return DISK_FULL, f"the disk is full{_where_full(error)}, then the same command resumes"
     if isinstance(error, OSError) and error.errno == errno.EFBIG:

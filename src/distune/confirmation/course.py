@@ -38,7 +38,7 @@ from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table
 from distune.data.fingerprint import check_unchanged, table_fingerprint
 from distune.data.table import Split
-from distune.errors import DiskError, UserError
+from distune.errors import MachineError, UserError
 from distune.store import Store
 from distune.training.files.run_folder import read_results
 from distune.training.scoring.scores import check_scores
@@ -132,7 +132,7 @@ class Confirmation:
         if trained.low_disk:
             return self._result("low_disk")
         if trained.stopped_by is not None:
-            ended = DiskError if trained.stopped_by.kind == "disk_fault" else UserError
+            ended = MachineError if trained.stopped_by.kind == "machine_fault" else UserError
             raise ended(
                 f"{trained.stopped_by.message}\n"
                 "Nothing was evaluated; once that is put right, the same command resumes it"

@@ -38,8 +38,10 @@ from distune.tuning.trials.messages import Failure
             (OSError(number, "no"), "no_access")
             for number in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
         ),
-        (OSError(errno.EIO, "no"), "disk_fault"),
-        (OSError(errno.ESTALE, "no"), "disk_fault"),
+        (OSError(errno.EIO, "no"), "machine_fault"),
+        (OSError(errno.ESTALE, "no"), "machine_fault"),
+        (OSError(errno.EMFILE, "Too many open files"), "machine_fault"),
+        (RuntimeError("can't start new thread"), "machine_fault"),
         (OSError(errno.EINVAL, "Invalid argument"), "crash"),
     ],
 )
@@ -54,7 +56,7 @@ def test_an_exception_has_a_kind(error, kind):
         ("disk_full", False, True),
         ("disk_full", True, True),
         ("no_access", True, True),
-        ("disk_fault", True, True),
+        ("machine_fault", True, True),
         ("data", False, True),
         ("data", True, False),  # the study found them sound since
         ("config", False, False),

@@ -8,7 +8,14 @@ import re
 import signal
 from collections.abc import Sequence
 
-from distune.errors import ConfigError, DataError, UserError, is_disk_fault, is_disk_full, is_out_of_memory
+from distune.errors import (
+    ConfigError,
+    DataError,
+    UserError,
+    is_disk_full,
+    is_of_the_machine,
+    is_out_of_memory,
+)
 from distune.training.cost import Cost, cost_until
 from distune.tuning.trials.messages import Failure
 from distune.utils.signals import SIGNALS
@@ -21,7 +28,7 @@ TAIL = 4000
 _ASKED_TO_END = {code for number in (*SIGNALS, signal.SIGKILL) for code in (-number, 128 + number)}
 """Exit codes of a process that a signal ended which asks for that, as Python and as a shell give them."""
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
-OF_PLACE = ("disk_full", "disk_fault", "no_access")
+OF_PLACE = ("disk_full", "machine_fault", "no_access")
 LACKED_DATA = "lacked_data"
 """User attribute of a trial that failed for its data once, which stopped the study."""
 
@@ -41,11 +48,11 @@ def _kind(error: BaseException) -> str:
         return "not_finite"
     if is_disk_full(error):
         return "disk_full"
-    if is_disk_fault(error):
-        return "disk_fault"
     if isinstance(error, OSError) and error.errno in _REFUSED:
         return "no_access"
-    return "out_of_memory" if is_out_of_memory(error) else "crash"
+    if is_out_of_memory(error):
+        return "out_of_memory"
+    return "machine_fault" if is_of_the_machine(error) else "crash"
 
 
 def is_of_place(failure: Failure, *, is_second: bool = False) -> bool:

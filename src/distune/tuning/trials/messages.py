@@ -81,7 +81,7 @@ class Failure:
     """Why a trial failed.
 
     Args:
-        kind: crash, out_of_memory, not_finite, preempted, disk_full, disk_fault, no_access, data or config.
+        kind: crash, out_of_memory, not_finite, preempted, disk_full, machine_fault, no_access, data or config.
         message: the reason in one line.
         output: the tail of what the worker printed, traceback included.
         cost: what this attempt took, as far as it was measured.
