@@ -105,7 +105,7 @@ def test_why_a_file_was_not_written_is_said_where_its_draft_cannot_be_removed_ei
 
     with pytest.raises(OSError, match="Read-only") as failed, replacing(tmp_path / "a.csv"):
         is_read_only_by_now()
-    assert failed.value.filename == str(tmp_path / "a.csv") and ".distune" not in str(failed.value)
+    assert failed.value.filename == str(tmp_path / "a.csv") and "->" not in str(failed.value)
     monkeypatch.undo()
     with (
         pytest.raises(OSError, match="Read-only") as failed,

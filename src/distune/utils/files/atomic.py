@@ -86,7 +86,7 @@ def name_instead(error: OSError, draft: Path, final: Path) -> None:
     if isinstance(written, str):
         is_of_draft = Path(written).is_relative_to(draft)
         error.filename = str(final / Path(written).relative_to(draft)) if is_of_draft else written
-        error.filename2 = None
+        del error.filename2  # set to None, it would be said
     if error.errno == errno.ENOENT and not final.parent.exists():
         error.strerror = GONE
 
