@@ -26,6 +26,7 @@ from distune.analysis.runs import (
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.training.files.prediction_files import read_split_predictions
+from distune.training.files.run_folder import METRICS
 
 
 def test_curves_survive_a_cut_off_line_and_a_repeated_epoch(tmp_path: Path) -> None:
@@ -103,6 +104,9 @@ def test_only_a_report_leaves_large_predictions_out(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("distune.analysis.runs.LARGEST", 20)
     left_out = known_predictions(tmp_path)
     assert isinstance(left_out, Unknown) and "larger than" in left_out.reason
+    (tmp_path / METRICS).write_text('{"stage": "student", "epoch": 1, "dev_score": 0.5}\n')
+    curves = read_curves(tmp_path)
+    assert isinstance(curves, Unknown) and "larger than" in curves.reason
     scored = read_split_predictions(tmp_path, "dev")
     assert scored is not None and scored.ids == ("1",) and scored.labels.tolist() == [[0]]
 

@@ -47,13 +47,15 @@ def run(folder: Path, score: float, data: Any = "x", **others: Any) -> str:
 def test_what_is_named_twice_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     storage = f"sqlite:///{tmp_path}/s.db"
-    optuna.create_study(study_name="s", storage=storage, direction="maximize")
+    for name in ("s", "t"):
+        optuna.create_study(study_name=name, storage=storage, direction="maximize")
     (tmp_path / "s").mkdir()
     low = run(tmp_path / "low", 0.25)
     (tmp_path / "linked").symlink_to(low)
     sources = ["s", "s.db", str(tmp_path / "s"), low, "low", "linked", read_study("s", storage)]
     assert [(one.name, one.kind) for one in side_by_side(sources[:-1])] == [("low", "run"), ("s", "study")]
     assert len(side_by_side([sources[-1], sources[-1]])) == 1
+    assert len(side_by_side([read_study(name, storage) for name in ("s", "t")])) == 2, "one file, two studies"
 
 
 @pytest.fixture

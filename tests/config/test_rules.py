@@ -34,6 +34,7 @@ SIGNS: dict[str, Any] = {"k": {"columns": ["a", "b"]}}
         ({**CSV, "subgroup_columns": ["a", "a"]}, "each column once"),
         ({**CSV, "tasks": SIGNS}, None),
         ({**CSV, "tasks": SIGNS, "image_column": "a"}, "'a' is a label"),
+        ({**CSV, "tasks": {"k": {"weight": 2.0}}, "text_column": "k"}, "'k' is a label"),
         ({**CSV, "tasks": SIGNS, "group_column": "k"}, None),
         ({**CSV, "text_fields": ["age"]}, "text_fields"),
         ({"reader": "wound", "text_fields": ["age"]}, "text_fields"),

@@ -452,12 +452,14 @@ def test_a_deflated_file_that_would_fill_the_memory_is_a_bad_example(
 ) -> None:
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-    file = pydicom.dcmread(write("a.dcm", np.zeros((256, 256), np.uint8)))
+    file = pydicom.dcmread(write("a.dcm", np.zeros((1024, 2048), np.uint8)))  # more than is inflated at once
     file.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     file.save_as(file.filename)
-    assert image_problems([file.filename], 100.0) == [None]
-    monkeypatch.setattr("distune.data.pixels.dicom.MOST_INFLATED", 60_000)
     content = Path(file.filename).read_bytes()
+    for padding in (b"", b"\0"):  # one of them has an even length, as the standard asks
+        Path(file.filename).write_bytes(content + padding)
+        assert image_problems([file.filename], 100.0) == [None]
+    monkeypatch.setattr("distune.data.pixels.dicom.MOST_INFLATED", 2_000_000)
     of_another_length = content[:140] + b"\0" + content[141:]
     for damaged in (content, of_another_length, content[132:]):  # the last without the preamble
         Path(file.filename).write_bytes(damaged)

@@ -45,7 +45,7 @@ from distune.data.pixels.images import (
     views,
     with_frame,
 )
-from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit, scaled, windowed
+from distune.data.pixels.intensity import DEFAULT, PixelRules, eight_bit, opacity_of, scaled, windowed
 from distune.data.pixels.orientation import orientation, tiff_value, turned
 from distune.data.pixels.several_pictures import has_more
 from distune.data.pixels.tiff_damage import _check_deflated
@@ -551,6 +551,12 @@ def test_what_follows_the_first_picture_may_be_damaged(error: Exception, is_rais
             has_more(opened)
     else:
         assert has_more(opened) is False
+
+
+@pytest.mark.parametrize("most", [255, 65535, 1.0])
+def test_opacity_is_a_share_of_what_its_kind_of_number_holds(most: float) -> None:
+    kind = np.float32 if most == 1.0 else np.uint8 if most == 255 else np.uint16
+    assert opacity_of(np.array([0, most], kind)).tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

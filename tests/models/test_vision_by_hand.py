@@ -62,6 +62,10 @@ def test_the_stages_of_the_family(
             assert bool(len(block.expand)) is (expansions[stage] > 1)
             assert block.has_shortcut is bool(repeat)
             inputs = outputs
+    whole = EfficientNetLite(number, layers=len(blocks), image_size=32)
+    assert (whole.width, whole.depth) == (1280, len(blocks)), (
+        "all layers, named one by one, are the whole model"
+    )
     assert place == len(blocks) and SIZES[number].image_size == size
     assert not Block(8, 8, 3, 2, 1).has_shortcut, "what strides is smaller than what it reads"
 

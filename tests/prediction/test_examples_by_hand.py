@@ -50,7 +50,7 @@ from distune.prediction.labelled import (
     labelled_table,
 )
 from distune.prediction.load import is_run
-from distune.prediction.novelty import Seen, check_novelty, seen_before
+from distune.prediction.novelty import Seen, check_novelty, contents_of, seen_before
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import (
     Columns,
@@ -508,6 +508,12 @@ def test_a_table_as_labelled_examples() -> None:
     ]
     assert found.labels == {"kind": ["long", ""], "signs": ["a", PartLabels(("b",), ("a",))]}
     assert found.groups == ("p", "q")
+
+
+def test_pictures_in_memory_are_known_by_their_pixels() -> None:
+    pictures = [Image.new("L", (2, 2), value) for value in (1, 1, 2)]
+    one, same, other = contents_of([Example("x", each, None) for each in pictures], PixelRules())
+    assert one is not None and one == same != other
 
 
 def test_examples_that_were_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,11 @@ def test_classes_calibration_and_missing_inputs_are_of_the_recommended_and_the_b
     assert "| `trial_0001` | type | a | 7 | 0.8000 [0.7000, 0.9000] |" in classes
     for shown in (classes, calibrated):
         assert "`base`" in shown and "`other`" not in shown and "`majority`" not in shown
+    without = {**trained("base"), "splits": {"test": None}}
+    first = {"base": without, "trial_0001": found["contenders"]["trial_0001"]}
+    assert "`trial_0001`" in text(recommended.classes({**found, "contenders": first})), (
+        "the base has no score"
+    )
     assert "fitted on dev" in calibrated and "| 1.5000 [" in calibrated
     assert "these very examples" in text(recommended.calibration({**found, "split": "dev", "contenders": {
         "trial_0001": {**trained(), "splits": {"dev": trained()["splits"]["test"]}}}}))  # fmt: skip

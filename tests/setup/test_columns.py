@@ -159,6 +159,11 @@ def test_a_lone_separator_makes_no_column_of_several_labels(folder: Path) -> Non
     }
 
 
+def test_labels_that_hold_commas_are_parted_by_the_semicolons_between_them(folder: Path) -> None:
+    cells = ["effusion, left; oedema; effusion, right", "oedema", "effusion, left", "effusion, right"] * 15
+    assert look(folder, {**COLUMNS, "findings": cells}).separators == {"findings": ";"}
+
+
 def test_words_that_stand_fewer_than_five_times_are_no_labels_of_a_cell(folder: Path) -> None:
     def pairs(words: int) -> list[str]:
         return [f"w{n % words}; w{(n + 1) % words}" for n in range(30)] + [""] * 30

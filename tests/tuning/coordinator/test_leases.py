@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -69,6 +70,10 @@ def test_one_look_tells_a_lease_by_its_last_beat():
     assert replace(before_the_reboot, seen=now - LEASE_SECONDS).looks_alive(now)
     assert not replace(before_the_reboot, seen=now - 3 * LEASE_SECONDS).looks_alive(now)
     assert not here.closed("finished").looks_alive(now)
+
+
+def test_a_wall_clock_that_is_set_back_keeps_nobody_alive():
+    assert inspect.signature(Watch).parameters["clock"].default is time.monotonic
 
 
 def test_a_lease_elsewhere_is_dead_when_it_does_not_change():

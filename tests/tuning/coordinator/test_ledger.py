@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -121,6 +122,14 @@ def test_what_is_known_of_an_interrupted_trial_is_written_before_another_coordin
     monkeypatch.setattr(ledger_module, "requeue_if_owned", requeue)
     ledger.requeue(trial, {"x": 1})
     assert seen == [1] and study.trials[0].state == TrialState.WAITING
+
+
+def test_of_two_that_take_over_a_trial_the_quicker_has_it(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path}/s.db")
+    Ledger(study, "gone").ask()
+    as_both_read_it = study.trials[0]
+    assert Ledger(study, "me").take_over(as_both_read_it) is not None
+    assert Ledger(study, "other").take_over(as_both_read_it) is None
 
 
 def test_an_answer_that_is_lost_after_the_storage_took_it_is_asked_for_again(

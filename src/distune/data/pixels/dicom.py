@@ -278,7 +278,8 @@ def _check_inflated(content: bytes) -> None:
     if str(header.get("TransferSyntaxUID")).encode() != DEFLATED:
         return
     inflater, size, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, file.read()
-    while rest and size <= MOST_INFLATED:
+    # After the end of the stream a byte that makes its length even stays as the rest.
+    while rest and not inflater.eof and size <= MOST_INFLATED:
         size += len(inflater.decompress(rest, 1 << 20))
         rest = inflater.unconsumed_tail
     if size > MOST_INFLATED:
