@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import threading
+import urllib.request
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import optuna
 import pytest
@@ -27,7 +30,7 @@ from distune.analysis.records.sources import database_file, name_and_url, read_s
 from distune.config import SearchParameter
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import Lease
-from distune.tuning.dashboard import copy_study, for_this_machine, open_dashboard
+from distune.tuning.dashboard import ThreadedServer, copy_study, for_this_machine, open_dashboard
 from distune.tuning.fork_study import FORKED_BY, fork, study_to_copy
 from distune.tuning.status import read_status, status_of
 from distune.tuning.study import names
@@ -248,6 +251,36 @@ def test_the_dashboard_shows_a_copy(tmp_path):
     assert url == f"sqlite:///{tmp_path}/copy.db"
     assert len(sqlite_study(tmp_path, settings, "some").trials) == 2
     assert all(t.state == TrialState.COMPLETE for t in study.trials)
+
+
+def test_a_dashboard_says_no_name_as_it_stands(tmp_path, capfd):
+    name = "\x1b[31mred"
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/some.db", study_name=name)
+    capfd.readouterr()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    copy_study(name, tmp_path / "copy.db", storage=f"sqlite:///{tmp_path}/some.db")
+    assert "red" not in "".join(capfd.readouterr())
+
+
+def test_a_connection_that_asks_for_nothing_holds_no_other_up():
+    def answers(environ, start_response):
+        start_response("200 OK", [])
+        return [b"the page"]
+
+    with make_server("127.0.0.1", 0, answers, ThreadedServer, handler_class=Silent) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with (
+            socket.create_connection(server.server_address),
+            urllib.request.urlopen(url, timeout=5) as answer,
+        ):
+            assert answer.read() == b"the page"
+        server.shutdown()
+
+
+class Silent(WSGIRequestHandler):
+    def log_message(self, *_):
+        pass
 
 
 def test_the_dashboard_names_its_package(tmp_path, monkeypatch):

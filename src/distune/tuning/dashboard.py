@@ -8,7 +8,9 @@ import socket
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIServer
 
 from distune.errors import UserError
 from distune.tuning.study.names import name_in
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 NAMES = (HOST, "localhost", "[::1]")
 """What this machine calls itself; a port that is forwarded may be another one."""
+
+
+class ThreadedServer(ThreadingMixIn, WSGIServer):
+    """One that answers while a browser holds a connection open on which it asks for nothing."""
+
+    daemon_threads = True
 
 
 def open_dashboard(name: str, *, logs: Path = STUDIES, storage: str | None = None, port: int = 8080) -> None:
@@ -54,7 +62,7 @@ def open_dashboard(name: str, *, logs: Path = STUDIES, storage: str | None = Non
             ) from None
     with tempfile.TemporaryDirectory(prefix="distune-dashboard-") as folder:
         copy = copy_study(name, Path(folder) / "copy.db", logs=logs, storage=storage)
-        bottle.run(for_this_machine(wsgi(copy)), host=HOST, port=port)
+        bottle.run(for_this_machine(wsgi(copy)), host=HOST, port=port, server_class=ThreadedServer)
 
 
 def for_this_machine(application: WSGIApplication) -> WSGIApplication:
@@ -88,6 +96,7 @@ def copy_study(name: str, target: Path, *, logs: Path = STUDIES, storage: str | 
         check_study_name(name)
     url = storage or default_url(logs, name)
     copy_url = f"sqlite:///{target.as_posix()}"
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would say the name of the copy as it stands
     with reading(url) as source:
         name_in(source, name, url)
         optuna.copy_study(from_study_name=name, from_storage=source, to_storage=copy_url)
