@@ -93,7 +93,7 @@ def prepare(
     if layout.group is not None:
         refuse_case_twins(metadata, f"column {layout.group!r}", source.values(layout.group))
     splits, how = splits_of(source, seed)
-    with tempfile.TemporaryDirectory(prefix="distune-init-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="distune-init-", ignore_cleanup_errors=True) as temporary:
         _write_tables(Path(temporary), header, rows, splits)
         table, extra, left_out = tried(data_section(Path(temporary), source))
         remarks += left_out + mapped(extra)

@@ -60,7 +60,7 @@ def open_dashboard(name: str, *, logs: Path = STUDIES, storage: str | None = Non
             raise UserError(
                 f"port {port} of {HOST}: {error.strerror}; choose another one with --port"
             ) from None
-    with tempfile.TemporaryDirectory(prefix="distune-dashboard-") as folder:
+    with tempfile.TemporaryDirectory(prefix="distune-dashboard-", ignore_cleanup_errors=True) as folder:
         copy = copy_study(name, Path(folder) / "copy.db", logs=logs, storage=storage)
         bottle.run(for_this_machine(wsgi(copy)), host=HOST, port=port, server_class=ThreadedServer)
 

@@ -199,7 +199,7 @@ def status_of(study: Study, storage: str, now: datetime) -> StudyStatus:
         None if living or last is None else last.ended,
         study.user_attrs.get("folds") if is_ours else None,
         _expected_end(trials, wanted, workers, now),
-        None if (best := best_trial(trials)) is None or minimise else warning_of(best),
+        None if (best := best_trial(trials)) is None else warning_of(best),
         is_ours,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -186,3 +187,19 @@ def test_a_study_that_minimises_or_is_another_program_s_is_refused(no_waiting: l
         open_study(storage, "s", settings_of(seed=7))
     with pytest.raises(UserError, match=r"student\.lr"):
         open_study(storage, "s", settings_of(base_config(student__lr=0.5)))
+
+
+def test_what_was_read_counts_where_its_copy_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    url = f"sqlite:///{tmp_path}/s.db"
+    optuna.create_study(study_name="s", storage=url)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.rmdir", refuse)
+        with reading(url) as storage:
+            assert load(storage, "s") is not None

@@ -129,7 +129,7 @@ def without_writing(config: Config) -> Iterator[Config]:
     if config.data.reader != "demo" or (config.data.root / MARKER).is_file():
         yield config
         return
-    with tempfile.TemporaryDirectory(prefix="distune-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="distune-demo-", ignore_cleanup_errors=True) as folder:
         yield with_values(config, {"data.root": str(Path(folder) / "demo")})
 
 

@@ -72,7 +72,7 @@ def reading(url: str) -> Iterator[RDBStorage]:
         with _opened(url, url) as storage:
             yield storage
         return
-    with tempfile.TemporaryDirectory(prefix="distune-") as folder:
+    with tempfile.TemporaryDirectory(prefix="distune-", ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / "copy.db"
         copy_sqlite(sqlite_file(parsed), copy)
         with _opened(f"sqlite:///{copy.as_posix()}", url, copy) as storage:
