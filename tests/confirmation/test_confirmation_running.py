@@ -173,6 +173,17 @@ def test_a_run_is_done_with_its_results_and_what_answers_come_from(
     assert job.is_done is is_done
 
 
+@pytest.mark.parametrize("folds", [None, 1])
+def test_damaged_results_are_neither_done_nor_trained_over(folds: int | None, tmp_path: Path) -> None:
+    job = Job(0, "base", 1, Config(), tmp_path / "base" / "seed_1", folds=folds)
+    for run in job.runs:
+        run.mkdir(parents=True)
+        (run / WEIGHTS).touch()
+        (run / RESULTS).write_text("{")
+    with pytest.raises(UserError, match=r"results\.json is damaged"):
+        _ = job.is_done
+
+
 @pytest.mark.parametrize("linked", ["base", "base/seed_1", "base/seed_1/fold_2"])
 def test_a_run_that_is_not_done_is_written_into_no_link(linked: str, tmp_path: Path) -> None:
     job = Job(0, "base", 1, Config(), tmp_path / "base/seed_1", folds=2)

@@ -145,6 +145,15 @@ def test_what_is_evaluated_is_not_asked_again_and_an_interrupt_ends_between_two(
     assert lines[1:] == ["1/2  base seed 2: predicted dev, test", "2/2  base seed 3: predicted dev, test"]
 
 
+def test_a_damaged_record_is_named_where_no_weights_can_answer_again(table: Table, tmp_path: Path) -> None:
+    job = Job(0, "base", 1, Config(), tmp_path / "seed_1")
+    job.folder.mkdir()
+    (job.folder / "results.json").write_text('{"score": 1}')
+    (job.folder / "evaluation.json").write_text("{")
+    with pytest.raises(UserError, match=r"evaluation\.json is damaged"):
+        evaluate_all(Noting(table, Store(tmp_path / "cache"), 5, 1, "cpu"), [job])
+
+
 def test_room_is_needed_for_the_biggest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "RESERVE_BYTES", 100)
     free = [0]

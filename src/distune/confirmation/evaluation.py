@@ -122,6 +122,11 @@ def evaluate_all(
     for number, job in enumerate(left, 1):
         if interrupted():
             return False
+        if job.lacks_weights:
+            raise UserError(
+                f"{job.folder / MARKER} is damaged or of other splits, and the weights, which would answer again, are "
+                f"gone; restore it, or delete {job.folder} and confirm again"
+            )
         evaluation.evaluate(job.folder)
         show(
             f"{number}/{len(left)}  {job.contender} seed {job.seed}: predicted {', '.join(evaluation.splits)}"

@@ -10,7 +10,7 @@ from distune.config import Config, as_dict, load_config, with_values
 from distune.confirmation.candidates import Candidate, config_identity
 from distune.confirmation.statistics.files import MARKER, folds_folder, run_folder
 from distune.errors import ConfigError, UserError
-from distune.training.files.run_folder import RESULTS, WEIGHTS, has_finished, read_results
+from distune.training.files.run_folder import RESULTS, WEIGHTS, read_results, results_of
 from distune.training.keys import versions_behind
 from distune.tuning.trials.folds import fold_folder
 from distune.tuning.trials.messages import TrialTask
@@ -49,11 +49,15 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether the run has ended and can be evaluated, or was: results come last, weights may be gone then."""
+        """Whether the run has ended and can be evaluated, or was: results come last, weights may be gone then.
+
+        Raises:
+            UserError: its results are damaged; nothing is trained over them.
+        """
         if self.folds is not None:  # the folds answer for themselves, and keep no weights
-            return all(map(has_finished, self.runs))
+            return all(map(_has_finished, self.runs))
         has_answers = any((self.folder / name).is_file() for name in (WEIGHTS, MARKER))
-        return has_answers and has_finished(self.folder)
+        return has_answers and _has_finished(self.folder)
 
     @property
     def is_of_this_version(self) -> bool:
@@ -96,6 +100,15 @@ class Job:
                 f"{self.folder} holds a run of another config ({', '.join(keys)} differ); "
                 "delete or move it and confirm again"
             )
+
+
+def _has_finished(run: Path) -> bool:
+    try:
+        return results_of(run) is not None
+    except UserError:
+        raise UserError(
+            f"{run / RESULTS} is damaged, so nothing is trained over it; restore it, or delete {run} and confirm again"
+        ) from None
 
 
 def jobs_of(

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from distune.confirmation.statistics import numbers
+from distune.confirmation.statistics.files import MARKER, run_folder
 from distune.confirmation.statistics.scores.answers import read_baseline, read_contender
 from distune.confirmation.statistics.scores.subgroups import read_subgroups, write_subgroups
 from distune.data.table import MISSING, Table, Task
 from distune.errors import UserError
 from distune.training.files.prediction_files import write_predictions
+from distune.training.files.run_folder import seal
 
 YES = Task("sign", ("no", "yes"))
 
@@ -85,6 +87,17 @@ def test_a_seed_counts_with_all_splits_and_a_condition_with_all_seeds(tmp_path: 
     written(tmp_path / "x/seed_1", "test_without_image", tasks, ("t", "u"), [[0], [0]])
     with pytest.raises(UserError, match="test_without_image"):
         read_contender(tmp_path, "x", (1, 3), tasks)
+
+
+@pytest.mark.parametrize("name", ["predictions_test.csv", "predictions_dev_without_text.csv"])
+def test_predictions_that_were_deleted_are_named(name: str, tmp_path: Path) -> None:
+    run = run_folder(tmp_path, "base", 1)
+    run.mkdir(parents=True)
+    (run / name).write_text("id\n")
+    seal(run / MARKER, {"splits": ["dev", "test"]})
+    (run / name).unlink()
+    with pytest.raises(UserError, match=rf"{name} is missing"):
+        read_contender(tmp_path, "base", [0, 1])
 
 
 def test_subgroups_are_kept_as_far_as_they_are_known(tmp_path: Path) -> None:

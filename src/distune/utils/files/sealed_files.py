@@ -41,6 +41,15 @@ def read_sealed(path: Path) -> dict[str, Any]:
     return {name: value for name, value in _read(path).items() if name != _FILES}
 
 
+def missing_beside(record: Path) -> list[Path]:
+    """The files that a record names and that are not beside it; none where it is none, or a damaged one."""
+    with suppress(OSError, ValueError):
+        return [
+            file for name in _read(record).get(_FILES, ()) if not (file := record.with_name(name)).exists()
+        ]
+    return []
+
+
 def was_changed(file: Path, record: Path) -> bool | None:
     """Whether a file is another than when a record beside it was written.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from distune.confirmation.statistics.files import (
     CONDITIONS,
+    MARKER,
     SCORED_SPLITS,
     baseline_folder,
     run_folder,
@@ -18,6 +19,7 @@ from distune.confirmation.statistics.scores.case_scores import CaseScores, overa
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.training.files.prediction_files import SplitPredictions, predictions_file, read_split_predictions
+from distune.utils.files.sealed_files import missing_beside
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,13 @@ def read_contender(
 
     Returns:
         None where no seed has any.
+
+    Raises:
+        UserError: predictions are gone, damaged, or not of the same examples.
     """
     folders = {seed: run_folder(confirmation, name, seed) for seed in seeds}
+    for folder in folders.values():
+        _check_complete(folder)
     splits = [s for s in SCORED_SPLITS if any(predictions_file(f, s).is_file() for f in folders.values())]
     found = {
         seed: [read_split_predictions(folder, split, tasks=tasks, may_lack=may_lack) for split in splits]
@@ -91,11 +98,20 @@ def read_contender(
     return ContenderAnswers(name, done, by_split, by_condition)
 
 
+def _check_complete(folder: Path) -> None:
+    """Refuses a folder without all the predictions that it had: the seed, or the condition, would be left out."""
+    for gone in missing_beside(folder / MARKER)[:1]:
+        raise UserError(
+            f"{gone} is missing, which {MARKER} names; restore it, or delete {folder} and confirm again"
+        )
+
+
 def read_baseline(
     confirmation: Path, name: str, tasks: Sequence[Task] | None = None, *, may_lack: bool = False
 ) -> ContenderAnswers | None:
     """The predictions of a baseline; None where it has none. Arguments are those of `read_contender`."""
     folder = baseline_folder(confirmation, name)
+    _check_complete(folder)
     by_split = {
         split: (evaluated,)
         for split in SCORED_SPLITS
