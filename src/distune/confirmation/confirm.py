@@ -26,7 +26,7 @@ from distune.confirmation.request import ConfirmRequest, ConfirmResult
 from distune.confirmation.statistics.files import FOLDER, NUMBERS
 from distune.data import Table, read_table
 from distune.data.fingerprint import table_fingerprint
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.store import cache_folder
 from distune.tuning.coordinator.interrupts import interrupts
 from distune.tuning.coordinator.ledger import ranked
@@ -127,7 +127,9 @@ def _check_folder_is_of(study: Study, folder: Path) -> None:
         raise UserError(f"study {study.study_name}: {found}")
     try:
         wrong = of_another_study(record, read_sealed(folder / NUMBERS))
-    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):  # none, or a damaged one
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:  # none, or a damaged one
+        if is_of_the_machine(error):
+            raise
         return
     if wrong:
         raise UserError(f"{folder}: {wrong}")

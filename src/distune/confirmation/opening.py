@@ -9,7 +9,7 @@ from typing import Any
 
 from distune.confirmation.candidates import Candidate, config_identity
 from distune.confirmation.statistics.files import NUMBERS
-from distune.errors import UserError
+from distune.errors import UserError, is_of_the_machine
 from distune.store import key_of
 from distune.training.files.run_folder import OPENINGS, openings, record_opening
 from distune.utils.files.jsonl import append_line
@@ -104,7 +104,9 @@ class Opening:
         try:
             opening = read_sealed(self.study_folder / NUMBERS)["opening"]
             return int(opening["number"]), list(opening.get("openings", ()))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if is_of_the_machine(error):
+                raise
             return 0, []
 
 
