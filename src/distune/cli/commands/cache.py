@@ -56,9 +56,7 @@ def clear(
     say(f"removed {counted(len(removed), 'entry', 'entries')} from {store.root}; {counted(left, *rest)}")
     if store.undeleted:
         shown = first_of(store.undeleted, 3)
-        say_message(
-            f"error: cannot be deleted: {shown}; check the permissions of their folders in {store.root}"
-        )
+        say_message(f"error: cannot be deleted: {shown}; check the disk and the permissions in {store.root}")
         raise typer.Exit(1)
 
 
