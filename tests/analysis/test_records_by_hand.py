@@ -15,7 +15,7 @@ from distune.analysis.parameters.ranges import as_entries
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records import attributes
 from distune.analysis.records.from_csv import from_csv
-from distune.analysis.records.from_optuna import _trial, from_optuna
+from distune.analysis.records.from_optuna import _left_out, _trial, from_optuna
 from distune.analysis.records.study_record import Session, StudyRecord, TrialRecord
 from distune.errors import UserError
 from tests.analysis.written_records import complete, study_of
@@ -56,6 +56,8 @@ START = datetime(2026, 1, 2, 8, 0)
         (attributes.plain, None, "None"),
         (attributes.plain, [1], "[1]"),
         (attributes.plain, float("nan"), "nan"),
+        (attributes.first_text, ["a", "b"], "a"),
+        (attributes.first_text, [], None),
         (attributes.sessions, [], None),
         (attributes.sessions, "x", None),
         (attributes.sessions, ["x"], ()),
@@ -191,6 +193,7 @@ def test_trials_of_another_program_are_left_out_of_a_study_of_ours_alone() -> No
     ours, foreign = made(True), made(False)
     assert [trial.number for trial in ours.trials] == [0] and ours.surplus == 1
     assert [trial.number for trial in foreign.trials] == [0, 1, 2, 3] and foreign.surplus == 1
+    assert _left_out(0) == () and "1 trial that" in _left_out(1)[0]
     assert ours.direction == "minimize"
     assert any("3 trials that another program added" in said for said in ours.missing)
     assert not any("another program" in said for said in foreign.missing)

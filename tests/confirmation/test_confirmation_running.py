@@ -87,7 +87,7 @@ def test_what_takes_long_within_a_run_is_shown_and_when_all_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(task: TrialTask) -> Iterator[Work]:
-        task.path.mkdir()
+        task.path.mkdir(exist_ok=True)
         (task.path / PROGRESS).write_text("encoding images: 3 of 9")
         yield Work(10.0, "student", 1, 0.5)
         yield Work(10.0, "student", 2, 0.6)
@@ -97,6 +97,9 @@ def test_what_takes_long_within_a_run_is_shown_and_when_all_end(
     train_all(jobs(3), SimulatedExecutor(slow), show=lines.append)
     assert lines.count("base seed 0: encoding images: 3 of 9") == 20 / SHOW_SECONDS
     assert "1/3  base seed 0: dev score 0.6000, all end in 40 s" in lines
+    at_once = list[str]()
+    train_all(jobs(2), SimulatedExecutor(slow, workers=2), show=at_once.append)
+    assert not any("seed 1: encoding" in line for line in at_once), "of several runs the first is shown"
 
 
 def test_a_failure_is_tried_once_more_and_then_listed() -> None:
@@ -146,9 +149,11 @@ def test_a_disk_that_is_nearly_full_lets_running_jobs_end_and_begins_no_other() 
     assert not train_all(jobs(5), SimulatedExecutor(Script())).low_disk
 
 
-def test_a_job_that_finds_no_space_begins_no_other_and_is_no_failure() -> None:
-    script = Script(job1=["full"])
-    trained = train_all(jobs(4), SimulatedExecutor(script))
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_job_that_finds_no_space_begins_no_other_and_is_no_failure(workers: int) -> None:
+    """With two workers the other job still runs when it ends."""
+    script = Script(job1=["full"]) if workers == 1 else Script(job0=["full"])
+    trained = train_all(jobs(4), SimulatedExecutor(script, workers=workers))
     assert trained.low_disk and not trained.failed
     assert [number for number, _ in script.played] == [0, 1]
 

@@ -139,6 +139,14 @@ def test_bf16_logits_give_an_fp32_objective(make_batch: MakeBatch) -> None:
     assert float(found.total) == pytest.approx(float(terms(objective(batch), batch).total), rel=0.02)
 
 
+def test_bf16_answers_of_a_teacher_are_made_fp32_before_anything_is_computed(make_batch: MakeBatch) -> None:
+    batch = make_batch(9)
+    rounded = tuple(each.bfloat16() for each in batch.teacher.logits)
+    half = replace(batch, teacher=replace(batch.teacher, logits=rounded))
+    same = replace(batch, teacher=replace(batch.teacher, logits=tuple(each.float() for each in rounded)))
+    assert torch.equal(terms(objective(batch), half).total, terms(objective(batch), same).total)
+
+
 def test_balanced_weights_against_scikit_learn() -> None:
     from sklearn.utils.class_weight import compute_class_weight
 

@@ -104,6 +104,8 @@ def test_what_is_absent_changes_nothing_in_the_answer(tiny_config: Callable[...,
     second, _ = model.probabilities(other, ragged([[1, 5, 6], [1, 9, 9]], np.int64), both[1])
     assert first == pytest.approx(second, abs=1e-6)
     assert np.abs(model.probabilities(shown, ids, None)[0] - first).max() > 1e-6
+    model.batch_size = 1
+    assert model.probabilities(shown, ids, both[0])[0] == pytest.approx(first, abs=1e-5), "in batches too"
 
 
 @pytest.mark.parametrize(("bf16", "kept"), [(False, 1.001), (True, 1.0)])

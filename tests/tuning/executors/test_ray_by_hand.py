@@ -178,6 +178,9 @@ def test_a_private_cluster_has_a_core_for_each_thread_and_a_connection_of_others
     executor(tmp_path, address="local", workers=3).close()
     assert signal.getsignal(signal.SIGTERM) == before, "Ray would end the process at once"
     assert [actor.given[-2:] for actor in cluster.actors] == [("cpu", 1)] * 3
+    of_many_threads = executor(tmp_path, address="local", workers=3, threads=4)
+    assert cluster.connected[0]["num_cpus"] == 12
+    of_many_threads.close()
     cluster.init(address="of somebody else")
     found = executor(tmp_path, address="local")
     assert cluster.connected == [{"address": "of somebody else"}]

@@ -176,6 +176,14 @@ def test_which_encoders_a_value_may_keep_from_being_built(
         ({"training__early_stopping": 1}, []),
         ({"distillation__beta": 0, "study": {"only": ["student_lr"]}}, ["the teacher"]),
         ({"distillation__beta": 0}, []),  # the search gives it a weight
+        (
+            {
+                "distillation__beta": 0,
+                "study": {"only": ["student_init_from_teacher"]},
+                "search_space": {"student_init_from_teacher": choices(True, False)},
+            },
+            [],
+        ),  # some trials start from its layers
         ({"distillation__beta": 0, "distillation__loss": "combined"}, []),
         ({"distillation__beta": 0, "distillation__loss": "vanilla", "study": {"tune_loss": True}}, []),
         ({"distillation__beta": 1e-9, "distillation__loss": "vanilla"}, []),
