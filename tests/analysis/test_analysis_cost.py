@@ -101,7 +101,8 @@ def test_wall_time_is_the_sum_of_the_sessions() -> None:
     found = cost(study_of(*trials, sessions=sessions))
     assert isinstance(found.wall, Wall)
     assert found.wall.seconds == 90 * 60
-    assert parallelism_of((Phase("", study_of(*trials), found),)) == pytest.approx(120 / 90)
+    active = timed(2, "running", 60)
+    assert parallelism_of((Phase("", study_of(*trials, active), found),)) == pytest.approx(120 / 90)
     assert "left no end" in found.wall.rule
 
 

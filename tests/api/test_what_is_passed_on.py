@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import random
 import shutil
@@ -33,6 +34,7 @@ from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
+from distune.utils.files.paths import read_file
 from tests.stand_ins import refusing_as
 
 
@@ -267,6 +269,12 @@ def test_looking_at_a_table_draws_nothing_from_the_caller(monkeypatch: pytest.Mo
     drawn = random.getstate()
     distune.init("cases.csv")
     assert random.getstate() == drawn
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(
+        "distune.setup.check.check", lambda *given, **named: torch.set_num_threads(threads + 1)
+    )
+    distune.check(distune.Config())
+    assert torch.get_num_threads() == threads, "a check measures as a run trains"
 
 
 @pytest.mark.parametrize(("is_on", "warns"), [(True, True), (True, False), (False, False)])
@@ -351,6 +359,18 @@ def test_a_frame_is_written_with_its_groups_splits_and_pictures(config: Config, 
     assert all({"train", "dev", "test"} == set(table.splits) for table in tables)
     for table in tables:
         assert len({(group, split) for group, split in zip(table.groups, table.splits, strict=True)}) == 6
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO])
+def test_a_machine_that_cannot_read_a_picture_is_no_fault_of_its_row(
+    number: int, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(path: Path) -> bytes:
+        raise OSError(number, "out of order", str(path))
+
+    monkeypatch.setattr("distune.api.frames.read_file", refusing_as(read_file, failing))
+    with pytest.raises(OSError, match="out of order"):
+        with_data(config, frame(tmp_path, image=[f"{n}.png" for n in range(12)]))
 
 
 def test_a_frame_that_has_no_splits_is_split_by_the_usual_shares(config: Config) -> None:

@@ -172,6 +172,8 @@ def test_of_several_frames_the_middle_one_or_the_named_one(write: Write) -> None
     path = write("cine.dcm", frames)
     assert read_pixels(path)[0, 0] == 30
     assert [int(read_pixels(f"{path}#frame={n}")[0, 0]) for n in range(1, 6)] == [10, 20, 30, 40, 50]
+    (Path(path).parent / "old.dcm").write_bytes(Path(path).read_bytes()[132:])
+    assert read_pixels(f"{Path(path).parent}/old.dcm#frame=2")[0, 0] == 20, "known by its suffix"
     with pytest.raises(UserError, match=r"frame 6.*has 5"):
         read_pixels(f"{path}#frame=6")
     paths = [*(str(write(f"{count}.dcm", frames[:count])) for count in (1, 2)), f"{path}#frame=6", str(path)]

@@ -325,6 +325,8 @@ def test_the_next_command(tmp_path: Path) -> None:
     weak = commands(findings(study(folder=place), teacher=taught(0.1, 0.8), noise=NOISE))
     assert f"distune tune --config {place}/best_config.yaml --n-trials 30 --study-name better_teacher" in weak
     assert "# or, if you accept this: train" in weak
+    folded = commands(findings(study(folder=place, folds=3), teacher=taught(0.1, 0.8), noise=NOISE))
+    assert "--study-name better_teacher --folds 3" in folded, "as this study searched"
 
 
 @pytest.mark.parametrize("many", [True, False])

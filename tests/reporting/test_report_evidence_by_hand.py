@@ -276,6 +276,7 @@ def test_where_the_numbers_come_from() -> None:
     shown = text(provenance.section(findings(study(**about))))
     assert "| Sampler | tpe |" in shown and "| Seed | 7 |" in shown and "| Read from | `a\\|b.db` |" in shown
     assert "| Pruner | not recorded |" in shown and "- It lacks x." in shown
+    assert "| Seed | 0 |" in text(provenance.section(findings(study(seed=0)))), "zero is a seed"
     table = text(provenance.section(findings(study(**about, space_source="observed"))))
     assert "| Sampler | tpe |" in table and "not recorded" not in table
 

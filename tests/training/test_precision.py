@@ -144,7 +144,9 @@ def test_on_a_gpu_models_of_every_size_are_trained_alike(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: is_fast)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: is_fast or including_emulation
+    )
     found = resolved(TrainingConfig(device="cuda:1", precision=precision))
     assert found == Compute(torch.device("cuda:1"), uses, 0)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 2**20 * (2 + device.index))

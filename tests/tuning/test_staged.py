@@ -180,6 +180,10 @@ def test_the_best_few_different_teachers_are_kept_and_the_base():
         "number": 3, "score": 0.8, "params": {"teacher_lr": 4.0}, "overrides": {"teacher.lr": 4.0},
     }  # fmt: skip
     assert (kept["base"]["number"], kept["base"]["overrides"]) == (0, {})
+    study = optuna.create_study(direction="maximize")
+    add(0.7, 2.0)
+    add(0.5, 1.0, baseline=True)
+    assert list(best_teachers(study)) == ["teacher 0", "base"], "wherever the base stands"
 
 
 def test_the_choice_of_teachers_is_made_once():
