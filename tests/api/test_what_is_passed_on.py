@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +42,8 @@ from tests.stand_ins import refusing_as
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
     """Replaces a function by one that notes its arguments by name, and returns what it is told to."""
+    for module in ("confirmation.confirm", "deployment.export", "reporting.report", "tuning.tune"):
+        import_module(f"distune.{module}")  # what is first imported later would keep a stand-in for ever
 
     def note(target: str, answer: Any) -> list[dict[str, Any]]:
         module, _, name = target.rpartition(".")
@@ -146,7 +149,6 @@ def test_confirm(noted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp
 def test_mistakes_export_and_report(noted: Callable[..., Any], tmp_path: Path) -> None:
     pages = noted("distune.reporting.mistakes.write_mistakes", tmp_path / "page.html")
     exports = noted("distune.deployment.export.export_source", (tmp_path, None))
-    # Last: a module that is imported now would keep this one for the tests to come.
     noted("distune.prediction.load.run_behind", tmp_path / "run")
     assert (
         distune.mistakes("r", "p.html", split="test", most=3, data_root="d", overwrite=True)
