@@ -188,6 +188,9 @@ def test_a_picture_whose_file_is_cut_is_named(trained_run: MakeRun, tmp_path: Pa
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:-30])
     with pytest.raises(DataError, match="not readable"):
         load(trained_run()).predict(Image.open(tmp_path / "cut.png"), "text")
+    with pytest.raises(DataError) as refused:
+        load(trained_run()).predict(str(tmp_path / "cut.png"), "text")
+    assert refused.value.problems[0].count("cut.png") == 1
 
 
 def test_as_many_texts_as_images(trained_run: MakeRun) -> None:

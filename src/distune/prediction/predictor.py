@@ -257,7 +257,7 @@ class Predictor:
             rows[back],
             tuple(examples[row].id for row in rows[back]),
             tuple(probabilities),
-            tuple(f"{examples[row].id}: {inputs.problems[row]}" for row in sorted(inputs.problems)),
+            tuple(_named(examples[row].id, inputs.problems[row]) for row in sorted(inputs.problems)),
         )
 
     def _answered(self, images: Any, texts: Any, *, is_calibrated: bool) -> Answers:
@@ -266,3 +266,8 @@ class Predictor:
         if answers.problems:
             raise DataError("examples that cannot be read", answers.problems)
         return answers
+
+
+def _named(example: str, problem: str) -> str:
+    """What is wrong with an example, which a file that is the example says by its own name."""
+    return problem if problem.startswith(f"{example}: ") else f"{example}: {problem}"

@@ -199,7 +199,7 @@ def results_of(folder: Path) -> dict[str, Any] | None:
 
 
 def has_finished(folder: Path) -> bool:
-    """Whether a run has written its results; where they are damaged it has not, and is trained again."""
+    """Whether a run has written its results; where they are damaged that cannot be known, and does not count."""
     try:
         return results_of(folder) is not None
     except UserError:
