@@ -234,13 +234,13 @@ def test_cells_of_a_table(tmp_path: Path) -> None:
         "7,0.5,COMPLETE,90.5,,,True,1,1e-3,True,500,2000.5,H100,,\n"
         "3,0.25,PRUNED,2 days 01:00:01.5,,,False,2,,False,,,,,\n"
         "4,NaN,FAIL,NaT,2026-01-02 08:00,2026-01-02 08:02,,,0.002,,,,,crash,no bytes left\n"
-        "5,,complete,,2026-01-02 08:00,2026-01-02 08:00,,3,,True,,,,,\n",
+        "5,0.75,complete,,2026-01-02 08:00,2026-01-02 08:00,,3,,True,,,,,\n",
         direction="minimize",
     )
     assert found.source == str(tmp_path / "t.csv")
     assert [trial.number for trial in found.trials] == [3, 4, 5, 7]
     assert [trial.state for trial in found.trials] == ["pruned", "failed", "complete", "complete"]
-    assert [trial.value for trial in found.trials] == [None, None, None, 0.5]
+    assert [trial.value for trial in found.trials] == [None, None, 0.75, 0.5]
     assert [trial.seconds for trial in found.trials] == [2 * 86400 + 3601.5, 120.0, None, 90.5]
     assert [trial.baseline for trial in found.trials] == [False, False, False, True]
     _, failed, _, best = found.trials

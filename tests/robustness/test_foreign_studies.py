@@ -198,6 +198,8 @@ def test_several_objectives_are_refused(tmp_path: Path) -> None:
         (HEADER + "100000000,0.5,COMPLETE,1\n", "row 2"),
         (HEADER + "1e30,0.5,COMPLETE,1\n", "row 2"),
         (HEADER + "0,1e308,COMPLETE,1\n1,-1e308,COMPLETE,1\n", "row 3"),
+        (HEADER + "0,0.5,COMPLETE,1\n1,0.6,,1\n", "row 3: state"),
+        (HEADER + "0,0.5,COMPLETE,1\n1,NaN,complete,1\n", "row 3: value"),
         ("", "no table"),
     ],
 )

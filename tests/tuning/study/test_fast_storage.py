@@ -153,6 +153,7 @@ def test_what_is_not_there_is_no_damage(study: optuna.Study) -> None:
         "UPDATE trial_intermediate_values SET intermediate_value = 'text'",
         "UPDATE trial_values SET value = 'text'",
         "UPDATE trials SET number = 'text' WHERE number = 3",
+        "UPDATE trials SET number = 2 WHERE number = 3",
     ],
 )
 def test_what_another_program_damages_is_told_apart(study: optuna.Study, damage: str) -> None:

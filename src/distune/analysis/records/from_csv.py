@@ -109,7 +109,7 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
 
     def cell(column: str, read: Callable[[str], Any]) -> Any:
         written = row.get(column, "").strip()
-        if not written or written.lower() in ("nan", "nat", "none"):
+        if _is_empty(written):
             return None
         try:
             return read(written)
@@ -117,8 +117,15 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
             problems.append(f"row {line}: {column} is {written!r}")
             return None
 
+    def lacks(column: str) -> bool:
+        return column in row and _is_empty(row[column].strip())
+
     value = cell("value", _finite)
     recorded = cell("state", lambda written: STATES[written.rpartition(".")[2].upper()])
+    if lacks("state"):
+        problems.append(f"row {line}: state is {row['state']!r}")
+    if recorded == "complete" and lacks("value"):
+        problems.append(f"row {line}: value is {row['value']!r}, of a complete trial")
     state: State = recorded or ("complete" if value is not None else "failed")
     started, finished = (cell(name, _moment) for name in ("datetime_start", "datetime_complete"))
     seconds = cell("duration", _seconds) or attributes.seconds_between(started, finished)
@@ -138,6 +145,10 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
         failure_message=cell(f"{ATTRIBUTE}failure_message", str),
         baseline=cell(f"{ATTRIBUTE}baseline", str) == "True",
     )
+
+
+def _is_empty(written: str) -> bool:
+    return not written or written.lower() in ("nan", "nat", "none")
 
 
 def _moment(written: str) -> datetime:

@@ -67,7 +67,7 @@ class FastReadingStorage(RDBStorage):
         """The trials with a higher id, and those of the included ids.
 
         Raises:
-            DamagedValueError: a value cannot be read; SQLite keeps text in any column.
+            DamagedValueError: a value cannot be read, SQLite keeps text in any column; or two trials have one number.
         """
         included = [number for number in included_trial_ids if number <= trial_id_greater_than]
         if states is not None or len(included) > MOST_IN_LIST:
@@ -81,6 +81,8 @@ class FastReadingStorage(RDBStorage):
                 found = _read(session, wanted)
         for each in found:
             _check_numbers(each)
+        if len({each.number for each in found}) < len(found):  # Optuna would keep the last of them alone
+            raise ValueError("two of its trials have one number")
         return found
 
 
