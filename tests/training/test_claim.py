@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import distune
 from distune.config import Config, save_config
 from distune.confirmation.statistics.files import CONDITIONS, SCORED_SPLITS, split_name
 from distune.errors import UserError
 from distune.training.files import claim
 from distune.training.files.claim import LOCK, claimed
-from distune.training.files.run_folder import CONFIG, ENVIRONMENT, PREDICTED, RESULTS
+from distune.training.files.run_folder import CONFIG, ENVIRONMENT, PREDICTED, RESULTS, remove_run
 
 MakeConfig = Callable[..., Config]
 
@@ -101,7 +103,34 @@ def test_a_run_is_replaced_only_on_request(
         (held / name).write_text("notes")
     (held / "figures").mkdir()
     with claimed(tiny_config(**changed), held, tmp_path, overwrite=True) as folder:
+        assert before.keys() <= {path.name for path in folder.iterdir()}, (
+            "until the new run is known to be possible"
+        )
+        remove_run(folder)
         assert {path.name for path in folder.iterdir()} == {LOCK, "figures", *mine}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"data__root": "nowhere"},
+        {"training__device": "cuda:7"},
+        {"student__vision": {"name": "nowhere/encoder", "pretrained": True}},
+        {"teacher__text": {"name": "nowhere/encoder", "pretrained": True}},
+        {"student__vision": {"name": "tiny-cnn", "layers": 99}},
+        {"teacher__vision": {"name": "tiny-cnn", "layers": 99}},
+    ],
+    ids=["data", "device", "student", "teacher", "layers of the student", "layers of the teacher"],
+)
+def test_a_run_is_not_deleted_for_one_that_is_refused(
+    changed: dict[str, Any], tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    held = begun(tmp_path / "run", tiny_config(), finished=True)
+    before = {path.name: path.read_bytes() for path in held.iterdir()}
+    with pytest.raises(UserError):
+        distune.train(tiny_config(**changed), out=held, overwrite=True)
+    (held / LOCK).unlink(missing_ok=True)
+    assert {path.name: path.read_bytes() for path in held.iterdir()} == before
 
 
 def test_what_a_confirmation_predicts_is_of_a_run() -> None:
@@ -172,9 +201,10 @@ def test_what_is_wrong_before_anything_is_written_leaves_no_folder(
         with pytest.raises(KeyError), claimed(tiny_config(), tmp_path / name, tmp_path):
             raise KeyError
         assert (tmp_path / name).exists() == is_left
-    with pytest.raises(KeyError), claimed(tiny_config(), None, tmp_path / "runs"):
-        raise KeyError
-    assert list((tmp_path / "runs").iterdir()) == []
+    for out in (None, tmp_path / "deep/er/run"):
+        with pytest.raises(KeyError), claimed(tiny_config(), out, tmp_path / "logs/runs"):
+            raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_what_is_no_part_of_a_run_stays_where_the_run_is_overwritten(
@@ -186,6 +216,7 @@ def test_what_is_no_part_of_a_run_stays_where_the_run_is_overwritten(
     (held / "linked").symlink_to(tmp_path / "mine")
     (held / "own/deeper").mkdir(parents=True)
     with claimed(tiny_config(), held, tmp_path, overwrite=True) as folder:
+        remove_run(folder)
         assert sorted(path.name for path in folder.iterdir()) == [LOCK, "linked", "own"]
     assert (tmp_path / "mine/thesis.tex").exists()
 

@@ -92,7 +92,7 @@ def train(
     check_argument("callback", callback, Callback, type(None))
     config = with_data(config, data)
     with restored(), claimed(config, Path(out) if out else None, RUNS, overwrite=overwrite) as folder:
-        result = run(config, folder, callback=callback, open_test=test)
+        result = run(config, folder, callback=callback, open_test=test, overwrite=overwrite)
     # In full: a notebook may go to another folder, which has runs of the same names.
     return Run(folder.absolute(), result.score, result.results)
 

@@ -12,21 +12,21 @@ from distune.errors import ConfigError
 from distune.models.encoders.hub.revisions import fetch_encoders
 
 
-def with_commits(config: Config, folder: Path, roles: Collection[str]) -> Config:
+def with_commits(config: Config, folder: Path | None, roles: Collection[str]) -> Config:
     """A run's config with the commit of every hub model that it uses; what the cache lacks is fetched.
 
     A run that resumes keeps its commits, whatever the hub's `main` is by then.
 
     Args:
         config: the experiment.
-        folder: of the run; `config.yaml` in it is that of an earlier attempt.
+        folder: of the run; `config.yaml` in it is that of an earlier attempt. None where that one is replaced.
         roles: the sections whose encoders are built: teacher, student.
 
     Raises:
         UserError: an encoder cannot be had.
     """
-    earlier = folder / "config.yaml"
-    if earlier.is_file():
+    earlier = folder / "config.yaml" if folder else None
+    if earlier and earlier.is_file():
         with contextlib.suppress(ConfigError):  # cut off, or of another version: the run writes it again
             config = carried_over(config, load_config(earlier))
     commits = fetch_encoders(

@@ -34,6 +34,7 @@ from distune.training.files.run_folder import (
     ENVIRONMENT,
     OPENINGS,
     record_opening,
+    remove_run,
     start_folder,
     write_metrics,
     write_results,
@@ -65,6 +66,7 @@ def run(
     *,
     callback: Callback | None = None,
     open_test: bool = False,
+    overwrite: bool = False,
     store: Store | None = None,
     check_images: bool = True,
     dataset: str | None = None,
@@ -79,6 +81,7 @@ def run(
         folder: made where it is missing.
         callback: called around stages and after each epoch of the teacher and the student; may stop the run.
         open_test: also evaluate the test split, where there is one; recorded beside the run folder.
+        overwrite: remove the run that the folder holds, once nothing is known to keep this one from its first epoch.
         store: where expensive steps are kept; the user's cache by default.
         check_images: decode every image first, to list the bad ones; skip it where that was done before.
         dataset: fingerprint that the data set must have, as its other runs in a study had; empty takes any.
@@ -87,12 +90,15 @@ def run(
         DataError: the data set breaks rules; all are listed. Or it has changed.
         FloatingPointError: a loss is not finite.
     """
-    config = with_commits(config, folder, ("teacher", "student") if uses_teacher(config) else ("student",))
+    roles = ("teacher", "student") if uses_teacher(config) else ("student",)
+    config = with_commits(config, None if overwrite else folder, roles)
     compute = compute_for(config.training)
     with store or Store(max_gb=config.cache.max_gb) as opened:
         job = _Run(config, folder, callback or Callback(), opened, compute)
         with carried(job.cost):
-            job.begin(check_images, dataset, open_test=open_test)
+            job.check(check_images, dataset, open_test=open_test)
+            job.build()
+            job.begin(overwrite=overwrite)
             try:
                 teacher, fitted = job.train()
             except StopTraining:
@@ -127,7 +133,8 @@ def run_teacher(
     with Store(max_gb=config.cache.max_gb) as store:
         job = _Run(config, folder, callback or Callback(), store, compute)
         with carried(job.cost):
-            job.begin(check_images, dataset)
+            job.check(check_images, dataset)
+            job.begin()
             try:
                 teacher = job.train_teacher()
             except StopTraining:
@@ -148,6 +155,9 @@ class _Run(Callback):
     compute: Compute
     seconds: dict[str, float] = field(default_factory=dict)
     history: list[EpochRecord] = field(default_factory=list)
+    is_new: bool = field(init=False)
+    scores_test: bool = field(init=False)
+    built: float = field(init=False)
     table: Table = field(init=False)
     fingerprint: str = field(init=False)
     begun: bytes = field(init=False)
@@ -174,20 +184,21 @@ class _Run(Callback):
         found, computed = dict(self.store.hits), dict(self.store.misses)
         return {"hits": found, "misses": computed, "seconds_saved": self.store.seconds_saved}
 
-    def begin(self, check_images: bool, dataset: str | None, *, open_test: bool = False) -> None:
+    def check(self, check_images: bool, dataset: str | None, *, open_test: bool = False) -> None:
+        """Reads the data, and refuses what can only fail later."""
         config = self.config
         if problems := undefined(config):
             raise ConfigError("config", problems)
         if config.student.init_from_teacher and uses_teacher(config):
             check_start(config.teacher, config.student, config.data.image_size)
-        is_new = not self.folder.exists()
+        self.is_new = not self.folder.exists()
         self.store.about["dataset"] = str(config.data.root)
         with self.timed("data"):
             self.table = read_table(config.data, config.seed, check_images=check_images)
             for note in guesses(self.table.notes) if dataset is None else ():  # a study has said it once
                 _log.warning("%s", note)
-            scores_test = open_test and len(self.table.rows("test")) > 0
-            check_scores(self.table, config.data.root, ("dev", "test") if scores_test else ("dev",))
+            self.scores_test = open_test and len(self.table.rows("test")) > 0
+            check_scores(self.table, config.data.root, ("dev", "test") if self.scores_test else ("dev",))
             images = image_fingerprints(self.table)
             self.fingerprint = table_fingerprint(self.table, images)
             check_unchanged(config.data.root, self.fingerprint, dataset)
@@ -201,11 +212,24 @@ class _Run(Callback):
                 files,
                 self.callback.on_progress,
             )
-        if is_new:  # one that was there, and is moved or deleted meanwhile, stays gone
+
+    def build(self) -> None:
+        """The student, before the teacher is trained: an encoder that cannot be built costs no epoch and no run."""
+        started = time.perf_counter()
+        self.student = build_student(self.config, self.table.tasks, keep_encoders=self.compute.keeps_encoders)
+        self.built = time.perf_counter() - started
+
+    def begin(self, *, overwrite: bool = False) -> None:
+        """Writes what is known before training."""
+        if self.is_new:  # one that was there, and is moved or deleted meanwhile, stays gone
             self.folder.mkdir(parents=True, exist_ok=True)
-        if scores_test:
+        if self.scores_test:
             check_appendable(self.folder.parent / OPENINGS)  # the split is opened after the training
-        start_folder(self.folder, config, self.table, self.compute)
+        if overwrite:
+            if uses_teacher(self.config):
+                self.teacher_stage().build()  # one that cannot be built costs no run either
+            remove_run(self.folder)
+        start_folder(self.folder, self.config, self.table, self.compute)
         self.begun = read_file(self.folder / ENVIRONMENT)
 
     @property
@@ -240,23 +264,21 @@ class _Run(Callback):
 
     def train(self) -> tuple[Teacher | None, Fitted]:
         teacher, targets = None, None
-        # Built before the teacher is trained: an encoder that cannot be built costs no epoch.
-        started = time.perf_counter()
-        self.student = build_student(self.config, self.table.tasks, keep_encoders=self.compute.keeps_encoders)
-        built = time.perf_counter() - started
         if uses_teacher(self.config):
             teacher = self.train_teacher()
         if teacher and LOSSES[self.config.distillation.loss].uses_teacher:
             with self.timed("targets"):
                 targets = teacher.targets()
-        self.seconds["student"] = built
+        self.seconds["student"] = self.built
         with self.timed("student"):
             return teacher, self.train_student(teacher, targets)
 
+    def teacher_stage(self) -> TeacherStage:
+        return TeacherStage(self.config, self.table, self.fingerprint, self.steps, self.store, self.compute)
+
     def train_teacher(self) -> Teacher:
-        stage = TeacherStage(self.config, self.table, self.fingerprint, self.steps, self.store, self.compute)
         with self.timed("teacher"):
-            return stage.trained(self, self.folder / "checkpoint_teacher.safetensors")
+            return self.teacher_stage().trained(self, self.folder / "checkpoint_teacher.safetensors")
 
     def evaluated_teacher(self, teacher: Teacher) -> dict[str, Any]:
         dev = self.scores(self.table.rows("dev"), teacher.dev_probabilities)

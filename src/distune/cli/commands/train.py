@@ -101,12 +101,13 @@ def train(
 
     with claimed(chosen, out, RUNS, overwrite=overwrite) as folder:
         # How much of it is resumed, if any, is said stage by stage.
-        say(f"run folder {folder}{' of an unfinished run' if (folder / CONFIG).exists() else ''}")
+        resumes = (folder / CONFIG).exists() and not overwrite
+        say(f"run folder {folder}{' of an unfinished run' if resumes else ''}")
         for name in unused_plugins(chosen):
             say(
                 f"note: the config uses nothing of plugin {name}; name it, as with --set distillation.loss=NAME"
             )
-        result = run(chosen, folder, callback=_ShowEpochs(), open_test=test)
+        result = run(chosen, folder, callback=_ShowEpochs(), open_test=test, overwrite=overwrite)
     print_results(result.results)
     say(f"wrote {folder}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from fnmatch import fnmatch
@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from distune.config import Config, as_dict, load_config
 from distune.config.changes import changes, flat
 from distune.errors import UserError
-from distune.training.files.run_folder import CONFIG, ENVIRONMENT, OF_A_RUN, RESULTS, results_of
+from distune.training.files.run_folder import CONFIG, ENVIRONMENT, RESULTS, results_of
 from distune.utils.files.new_folder import OF_THE_DESKTOP
 from distune.utils.files.paths import in_full, make_folder
 from distune.utils.text import first_of
@@ -35,25 +35,25 @@ def claimed(config: Config, out: Path | None, runs: Path, *, overwrite: bool = F
         config: the experiment.
         out: the folder asked for; None takes the newest unfinished run of this config in `runs`, else a new folder.
         runs: where run folders are kept.
-        overwrite: remove the run that the folder holds, finished or of another config; what else is there stays.
+        overwrite: take a folder that holds a finished run, or one of another config, which `run` then removes.
 
     Raises:
         UserError: the folder holds a finished run or one of another config, holds something else, or is in use.
     """
     folder = in_full(out) if out else _unfinished(config, runs)
     is_new = folder is None or not folder.exists()
+    parent = in_full(folder.parent if folder else runs)
+    missing = [path for path in (parent, *parent.parents) if not path.exists()]
     folder = folder or _new(runs / f"{config.name}_{datetime.now():%Y%m%d_%H%M%S}")
     make_folder(folder)  # what is no folder, such as a link in a circle, holds no run, damaged or not
     _check(config, folder, overwrite)
     try:
         with FileLock(folder / LOCK, timeout=0):
-            if overwrite:
-                _empty(folder)
             try:
                 yield folder
             finally:
                 if is_new:
-                    _remove_unused(folder)
+                    _remove_unused(folder, missing)
     except Timeout:
         raise UserError(
             f"{folder}: another process trains in this folder; wait for it, or use another --out"
@@ -121,12 +121,16 @@ def _asked(config: Config) -> dict[str, Any]:
     return {name: value for name, value in as_dict(config).items() if name not in NOT_ASKED}
 
 
-def _remove_unused(folder: Path) -> None:
-    """Removes a folder that nothing was written into, as where the data set turned out to be wrong."""
+def _remove_unused(folder: Path, missing: Sequence[Path]) -> None:
+    """Removes a folder that nothing was written into, as where the data set turned out to be wrong.
+
+    With it the folders above it that were made for it, the innermost first.
+    """
     with suppress(OSError):  # such as one that was deleted meanwhile
         if [path.name for path in folder.iterdir()] == [LOCK]:
             (folder / LOCK).unlink()
-            folder.rmdir()
+            for path in (folder, *missing):
+                path.rmdir()
 
 
 def _is_free(folder: Path) -> bool:
@@ -135,10 +139,3 @@ def _is_free(folder: Path) -> bool:
             return True
     except (Timeout, OSError):
         return False
-
-
-def _empty(folder: Path) -> None:
-    """Removes what a run has written, and its drafts; notes of the user's stay."""
-    for path in folder.iterdir():
-        if path.name in OF_A_RUN or any(fnmatch(path.name, f".*.{name}") for name in OF_A_RUN):
-            path.unlink()

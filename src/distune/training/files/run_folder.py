@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -80,6 +81,13 @@ def start_folder(folder: Path, config: Config, table: Table, compute: Compute) -
             f"{counted(len(table.dropped), 'bad example')} left out on request (data.on_bad_example: drop)"
         )
         write_text(folder / "dropped.txt", "\n".join([header, *table.dropped]) + "\n")
+
+
+def remove_run(folder: Path) -> None:
+    """Removes what a run has written, and its drafts; notes of the user's stay."""
+    for path in folder.iterdir():
+        if path.name in OF_A_RUN or any(fnmatch(path.name, f".*.{name}") for name in OF_A_RUN):
+            path.unlink()
 
 
 def drop_weights(folder: Path) -> None:
