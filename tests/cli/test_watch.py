@@ -85,6 +85,7 @@ def test_the_dashboard_opens_a_copy_on_loopback(study: optuna.Study, monkeypatch
         return application
 
     def run(application: Any, **place: Any) -> None:
+        assert place.pop("server_class").daemon_threads, "an idle connection keeps nobody from the others"
         opened.append(place)
         for host in HOSTS:
             list(application({"HTTP_HOST": host}, lambda status, _: answers.append(status)))
