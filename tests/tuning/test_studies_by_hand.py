@@ -297,7 +297,9 @@ def test_a_fork_keeps_the_commits_of_the_study_that_it_copies(tmp_path: Path) ->
         assert not _is_fork_of(study, old), "it was copied by way of another one"
 
 
-def test_a_study_keeps_its_sampler_and_its_pruner_unless_asked_otherwise() -> None:
+def test_a_study_keeps_its_sampler_and_its_pruner_unless_asked_otherwise(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """And what is asked for is kept with it, for reports."""
     storage = optuna.storages.InMemoryStorage()
     first = settings_of(sampler="random", pruner="none", prune_teacher=True)
@@ -312,6 +314,12 @@ def test_a_study_keeps_its_sampler_and_its_pruner_unless_asked_otherwise() -> No
         "sampler": "qmc", "pruner": "median", "prune_teacher": False, COMMITS: {"a": "1"},
         "pruner_settings": {"n_startup_trials": 5, "n_warmup_steps": 5},
     }  # fmt: skip
+    study.add_trial(create_trial(value=0.5, user_attrs={OVERRIDES: {}}))
+    before = dict(study.user_attrs)
+    over = tune_request(sampler="tpe", pruner="none", n_trials=1)
+    with caplog.at_level("WARNING"):
+        _open(over, storage, "s", settings_of(), StorageRetry())
+    assert "sampler: tpe has no effect" in caplog.text and study.user_attrs == before
 
 
 def test_a_dashboard_of_a_study_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:

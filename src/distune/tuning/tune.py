@@ -17,6 +17,7 @@ from distune.config import Config, StudyConfig, with_values
 from distune.config.revisions import pinned
 from distune.errors import ConfigError, UserError
 from distune.tuning.coordinator.interrupts import Interrupts, interrupts
+from distune.tuning.coordinator.ledger import count
 from distune.tuning.coordinator.progress import log_file
 from distune.tuning.executors.make import check_executor
 from distune.tuning.fork_study import check_is_fork, fork, study_to_copy
@@ -278,11 +279,16 @@ def _open(
     check_sampler(settings.sampler)
     if settings.commits and settings.commits != known.get(COMMITS):
         retrying(lambda: study.set_user_attr(COMMITS, dict(settings.commits)))
+    ended = count(study.get_trials(deepcopy=False)).finished
     for key in ("sampler", "pruner", "pruner_settings", "prune_teacher"):
-        value = settings.as_attributes()[key]
-        if value != known.get(key):
-            _log.info("%s: %s so far, %s from here on", key, known.get(key), value)
-            retrying(lambda key=key, value=value: study.set_user_attr(key, value))  # type: ignore[misc]
+        value, before = settings.as_attributes()[key], known.get(key)
+        if value == before:
+            continue
+        if ended >= asked.n_trials:  # the record says what its trials ran with
+            _log.warning("%s: %s has no effect: all %d trials ran with %s", key, value, ended, before)
+            continue
+        _log.warning("%s: %s so far, %s from here on", key, before, value)
+        retrying(lambda key=key, value=value: study.set_user_attr(key, value))  # type: ignore[misc]
     return study, settings
 
 
