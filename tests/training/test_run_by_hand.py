@@ -131,6 +131,7 @@ def test_a_teacher_is_trained_where_it_is_used_and_asked_where_its_answers_are(
 
     monkeypatch.setattr(run_module, "build_student", refusing_as(build_student, slowly))
     job = make(**values)
+    job.build()
     found, (known, given) = job.train()
     assert (known is found, found is not None, given) == (True, teacher, targets)
     expected = (["teacher"] if teacher else []) + (["targets"] if targets else []) + ["student"]
@@ -243,10 +244,10 @@ def test_what_begins_a_run(
     del job.fingerprint
     fingerprint = table_fingerprint(noted)
     with caplog.at_level(logging.WARNING):
-        job.begin(False, None)
+        job.check(False, None)
         assert [record.message for record in caplog.records] == [f"{DOUBT} a guess"]
         caplog.clear()
-        job.begin(True, fingerprint)
+        job.check(True, fingerprint)
         assert not caplog.records
     assert asked == [((job.config.data, 3), {"check_images": check}) for check in (False, True)]
     assert job.fingerprint == fingerprint and job.table is noted
@@ -254,9 +255,11 @@ def test_what_begins_a_run(
     assert (steps.table, steps.data, steps.store, steps.compute) == (noted, job.config.data, job.store, CPU)
     assert steps.seed == 3 and steps.files == files_hash(run_module.image_fingerprints(noted))
     assert job.store.about["dataset"] == str(job.config.data.root)
+    (job.folder / ENVIRONMENT).unlink()
+    job.begin()
     assert {path.name for path in job.folder.iterdir()} == {"config.yaml", "environment.json"}
     with pytest.raises(DataError):
-        job.begin(False, "another")
+        job.check(False, "another")
 
 
 def test_a_test_split_that_cannot_be_scored_is_refused_before_it_is_opened(
@@ -270,8 +273,9 @@ def test_a_test_split_that_cannot_be_scored_is_refused_before_it_is_opened(
     monkeypatch.setattr(run_module, "read_table", refusing_as(read_table, lambda *given, **more: held))
     del job.fingerprint
     with pytest.raises(DataError, match="test split: task"):
-        job.begin(False, None, open_test=True)
-    job.begin(False, None)
+        job.check(False, None, open_test=True)
+    job.check(False, None)
+    job.begin()
     assert not openings(job.folder.parent)
 
 
