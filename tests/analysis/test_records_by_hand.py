@@ -188,13 +188,14 @@ def test_trials_of_another_program_are_left_out_of_a_study_of_ours_alone() -> No
         )
         if ready:
             study.set_user_attr("ready", True)
+            study.set_user_attr("config_path", "my.yaml")
         return from_optuna(study)
 
     ours, foreign = made(True), made(False)
     assert [trial.number for trial in ours.trials] == [0] and ours.surplus == 1
     assert [trial.number for trial in foreign.trials] == [0, 1, 2, 3] and foreign.surplus == 1
     assert _left_out(0) == () and "1 trial that" in _left_out(1)[0]
-    assert ours.direction == "minimize"
+    assert ours.direction == "minimize" and (ours.config_path, foreign.config_path) == (Path("my.yaml"), None)
     assert any("3 trials that another program added" in said for said in ours.missing)
     assert not any("another program" in said for said in foreign.missing)
     assert any(

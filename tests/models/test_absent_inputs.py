@@ -109,6 +109,15 @@ def test_dropout_takes_one_of_two_and_never_the_last() -> None:
     assert torch.equal(image, gone[0]) and torch.equal(text, gone[1])
 
 
+def test_without_dropout_no_random_number_is_drawn() -> None:
+    """Its numbers in training are those of a model that cannot drop anything."""
+    built = model(modality_dropout=0.0).train()
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    built._absent((GONE, NO_TEXT), batch()[0])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_nothing_is_dropped_of_a_model_that_reads_one_of_them() -> None:
     built = model(text="none", modality_dropout=0.8).train()
     image, text = built(*batch(), absent=(GONE, NO_TEXT)).absent

@@ -120,6 +120,8 @@ def test_a_storage_that_cannot_be_opened_says_why_without_secrets(url, message):
 )
 def test_a_missing_driver_is_named_with_what_to_write_and_install(url, advice):
     assert missing_driver(url, ImportError("no X")) == f"its driver is not installed (no X){advice}"
+    with pytest.raises(UserError, match="its driver is not installed"), open_engine(url):
+        raise ImportError("no X")
 
 
 @pytest.mark.parametrize("command", [["report", "some"], ["status", "some"]])
