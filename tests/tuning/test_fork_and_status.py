@@ -4,7 +4,7 @@ import socket
 import sqlite3
 import threading
 import urllib.request
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -143,6 +143,16 @@ def test_another_programs_study_is_neither_worked_on_nor_replaced(tmp_path, attr
             study_to_copy(url, name),
         ):
             pass
+
+
+def test_a_study_whose_direction_another_program_changed_is_read_by_nothing(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    open_study(open_storage(url), "s", settings_of()).add_trial(create_trial(value=0.5))
+    with closing(sqlite3.connect(tmp_path / "s.db")) as database, database:
+        database.execute("UPDATE study_directions SET direction = 'MINIMIZE'")
+    for read in (lambda: read_status("s", storage=url), lambda: read_study("s", url)):
+        with pytest.raises(UserError, match="direction"):
+            read()
 
 
 def test_a_fork_takes_no_other_studys_place(tmp_path):

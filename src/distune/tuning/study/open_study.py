@@ -112,17 +112,22 @@ def check_attributes(study: optuna.Study) -> None:
     """Checks the attributes of a study of `tune` and of its trials; those of another program may be anything.
 
     Raises:
-        UserError: one is not what `tune` writes.
+        UserError: one is not what `tune` writes, or its direction is another by now.
     """
-    if is_made_by_tune(study):
-        check_study(study.study_name, study.user_attrs)
-        check_trials(study.study_name, study.get_trials(deepcopy=False))
+    if not _says_what_it_is(study):
+        return
+    if not _maximises(study):
+        raise UserError(
+            f"study {study.study_name}: `tune` maximises, and another program changed its direction since; its scores "
+            "would be read the wrong way round, so set the direction back"
+        )
+    check_study(study.study_name, study.user_attrs)
+    check_trials(study.study_name, study.get_trials(deepcopy=False))
 
 
 def is_made_by_tune(study: optuna.Study) -> bool:
     """Whether a study says what it is about, as `tune` writes it; another program's is read, and never worked on."""
-    known = study.user_attrs
-    return known.get("ready") is True and known.keys() >= _ALWAYS and _maximises(study)
+    return _says_what_it_is(study) and _maximises(study)
 
 
 def is_draft(study: optuna.Study) -> bool:
@@ -133,6 +138,11 @@ def is_draft(study: optuna.Study) -> bool:
     if known.get("ready") or not _maximises(study):
         return False
     return FORKED_FROM in known or (not has_trials and (not known or "base_config" in known))
+
+
+def _says_what_it_is(study: optuna.Study) -> bool:
+    known = study.user_attrs
+    return known.get("ready") is True and known.keys() >= _ALWAYS
 
 
 def _maximises(study: optuna.Study) -> bool:
