@@ -129,9 +129,14 @@ def _imported(name: str) -> ModuleType:
             error = sayable(raised)
             if isinstance(error, KeyboardInterrupt) or has_run_out(error) or is_own_end(error):
                 raise
+            missing = isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")
+            advice = (
+                "install its package, or put its folder on PYTHONPATH; the working folder is never searched"
+                if missing
+                else "it was found, and its own code fails, so correct that"
+            )
             raise UserError(
-                f"plugin {name} cannot be imported ({type(error).__name__}: {error}); install its package, or put its "
-                "folder on PYTHONPATH"
+                f"plugin {name} cannot be imported ({type(error).__name__}: {error}); {advice}"
             ) from error
 
 

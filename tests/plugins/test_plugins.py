@@ -118,8 +118,15 @@ def test_the_working_folder_is_never_looked_in(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "my_trap.py").write_text("raise SystemExit('ran')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(UserError, match="my_trap"):
+    with pytest.raises(UserError, match=r"my_trap.*the working folder is never searched"):
         load_plugins(["my_trap"])
+
+
+@pytest.mark.parametrize("text", ["1 / 0", "def", "import no_such_module", "raise SystemExit"])
+def test_what_was_found_is_not_to_be_installed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "modules" / "my_error.py").write_text(text)
+    with pytest.raises(UserError, match="its own code"):
+        load_plugins(["my_error"])
 
 
 @pytest.mark.parametrize(
@@ -129,7 +136,6 @@ def test_the_working_folder_is_never_looked_in(tmp_path: Path, monkeypatch: pyte
         ("my_taken", "LOSSES = {'vanilla': object}"),
         ("my_wrong", "LOSSES = {'x': 3}"),
         ("my_name", "FUSIONS = {'a b': object}"),
-        ("my_error", "1 / 0"),
         ("my_own/file.py", ""),
         ("my_missing", None),
     ],
