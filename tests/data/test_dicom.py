@@ -158,10 +158,16 @@ def test_colour_and_palette(write: Write) -> None:
     colour = np.zeros((4, 4, 3), np.uint8)
     colour[:] = (250, 120, 10)
     assert decode(write("rgb.dcm", colour), 4)[:, 0, 0].tolist() == [250, 120, 10]
+    with pytest.raises(UserError, match="HSV"):
+        read_pixels(write("hsv.dcm", colour, PhotometricInterpretation="HSV"))
+
+
+@pytest.mark.parametrize(("bits", "shift"), [(16, 8), (16, 0), (8, 0)])
+def test_a_palette_is_of_16_bits_or_of_8_in_16(write: Write, bits: int, shift: int) -> None:
     tables = {
         f"{name}PaletteColorLookupTable{part}": value
         for name, values in (("Red", [0, 250]), ("Green", [0, 120]), ("Blue", [0, 10]))
-        for part, value in (("Descriptor", [2, 0, 16]), ("Data", np.array(values, np.uint16).__lshift__(8).tobytes()))
+        for part, value in (("Descriptor", [2, 0, bits]), ("Data", (np.array(values, np.uint16) << shift).tobytes()))
     }  # fmt: skip
     path = write("p.dcm", np.array([[0, 1]], np.uint8), PhotometricInterpretation="PALETTE COLOR", **tables)
     assert read_pixels(path).tolist() == [[[0, 0, 0], [10, 120, 250]]]

@@ -40,6 +40,8 @@ MOST_INFLATED = 1 << 30
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
 """Transfer syntaxes of the JPEG that image files hold, too."""
+_OTHER_COLOURS = ("HSV", "CMYK", "ARGB")
+"""Retired forms of DICOM, which would be shown as if they were RGB."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,10 @@ def read_dicom(content: bytes, rules: PixelRules, frame: int | None = None) -> N
             _check_jpeg(file, number - 1, header.frames)
         if header.photometric == "PALETTE COLOR":
             return _coloured(values, file)
+        if header.photometric in _OTHER_COLOURS:
+            raise UserError(
+                f"colours as {header.photometric}, which are not converted; save the picture as RGB"
+            )
         if values.ndim == 3:
             return eight_bit(values, rules)
         return _shown(values, file, _functional_groups(file, number - 1), header, rules)
@@ -123,11 +129,19 @@ def read_dicom(content: bytes, rules: PixelRules, frame: int | None = None) -> N
 
 
 def _coloured(values: NDArray[Any], file: Any) -> NDArray[np.uint8]:
-    """Colours by the file's palette."""
+    """Colours by the file's palette; of its entries of 16 bits the upper 8, where they are not values of 8 bits."""
     from pydicom.pixels.processing import apply_color_lut
 
     colours = apply_color_lut(values, file)
-    return np.asarray(colours >> 8 if colours.dtype == np.uint16 else colours, np.uint8)
+    if colours.dtype == np.uint16 and not _has_eight_bit_entries(file):
+        colours >>= 8
+    return np.asarray(colours, np.uint8)
+
+
+def _has_eight_bit_entries(file: Any) -> bool:
+    """Whether a palette that stores 16 bits an entry holds numbers of 8, as its descriptor, or some writers, say."""
+    tables = [file.get(f"{name}PaletteColorLookupTableData") for name in ("Red", "Green", "Blue")]
+    return all(tables) and all(np.frombuffer(table, np.uint16).max() < 256 for table in tables)
 
 
 def _shown(
