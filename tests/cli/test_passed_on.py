@@ -166,6 +166,7 @@ def test_the_status_of_an_ended_a_foreign_and_a_folded_study(capsys: pytest.Capt
     }
     for changes, token in (
         ({"ended": "finished"}, "ended     finished"),
+        ({"ended": "failed_alike"}, "ended     given up"),
         ({}, "ended     killed"),
         ({"is_ours": False, "interrupted": (3,)}, "waiting   trials 3 of another program"),
         ({"n_trials": None}, "ended     not known"),

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 5.0
 MOST_LISTED = 20
+ENDS = {
+    "failed_alike": "given up, as its trials failed alike; the same command tries again",
+    "low_disk": "stopped, as too little disk space was left; the same command resumes it",
+    None: "killed; the same command resumes it",
+}
+"""What a reason says to people, where it is another than its name."""
 
 
 def status(
@@ -96,7 +102,7 @@ def _state(found: StudyStatus) -> str:
         return f"running, workers {found.workers}"
     if not found.is_ours or found.n_trials is None:
         return "not known: distune tune never worked on it"
-    return found.ended or "killed; the same command resumes it"
+    return ENDS.get(found.ended, str(found.ended))
 
 
 def _best(counts: TrialCounts) -> str:
