@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,7 @@ def test_trials_outside_the_space_do_not_count() -> None:
 def test_a_parameter_is_named_above_the_floor() -> None:
     found = Importance((Share("a", 0.5), Share("b", 0.3), Share("c", 0.2)), 0.3, 30, 0.1, ())
     assert found.named == ["a"]
+    assert replace(found, shares=(Share("b", 0.6), Share("a", 0.4))).named == ["b", "a"], "the largest first"
 
 
 def test_scores_are_shuffled_within_each_quarter() -> None:

@@ -16,7 +16,7 @@ import optuna
 import pytest
 
 from distune.cli import arguments, audit_output, error_handling, output
-from distune.cli.commands import compare, data, evaluate, predict, status
+from distune.cli.commands import compare, confirm, data, evaluate, predict, status
 from distune.config import Config
 from distune.data import read_table
 from distune.setup.check import Checked
@@ -238,6 +238,11 @@ def test_what_is_said_of_external_data(capsys: pytest.CaptureFixture[str]) -> No
     ]
     evaluate.print_evaluation({**found, "interval": [None, None], "tasks": {}})
     assert "score 0.5625   (too few cases for an interval)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("low", "shown"), [(None, "0.5000"), (0.0, "0.5000 [0.000, 0.750]")])
+def test_an_interval_may_begin_at_zero(low: float | None, shown: str) -> None:
+    assert confirm._interval({"score": {"mean": 0.5, "low": low, "high": 0.75}}) == shown
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -247,6 +247,17 @@ def test_the_executor_gets_what_was_asked_for(tmp_path: Path, monkeypatch: pytes
     assert asked["devices of"] == ("ray", made._devices, 2, 0.25, {"ray_address": "auto"})
 
 
+def test_room_is_kept_for_a_run_of_this_confirmation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(course, "has_room", asked.append)
+    monkeypatch.setattr(course, "make_executor", lambda *given, **options: nullcontext())
+    monkeypatch.setattr(course, "train_all", lambda *given, has_room, **options: has_room())
+    monkeypatch.setattr(Confirmation, "_fetch", lambda self: None)
+    made = of(tmp_path)
+    Confirmation._train(made, jobs_of(made.candidates, made.seeds, tmp_path / "s/confirmation"))
+    assert asked == [tmp_path / "s/confirmation"]
+
+
 def all_done(jobs: Sequence[Job]) -> TrainingEnd:
     finish(jobs)
     return TrainingEnd()
@@ -413,5 +424,9 @@ def test_the_power_is_that_of_the_best_trial_over_the_base(
     ((best, base, folds, tasks), more) = asked[0]
     assert (best.name, base.name) == ("trial_0007", "trial_0003") and best.parent == tmp_path / "s/trials"
     assert (folds, tasks, more) == (None, made.table.tasks, {"cases": 2, "gain": 0.02})
+    first = replace(made.candidates[1], trial=0)
+    folders = {0: tmp_path / "first", 7: tmp_path / "best"}
+    again = of(tmp_path, candidates=(made.candidates[0], first), trial_folders=folders)
+    assert again._expected_power is None and asked[1][0][:2] == (folders[7], folders[0])
     is_best = of(tmp_path, candidates=(replace(made.candidates[1], rank=1),))
     assert "no trial scored above the base" in is_best._why_not_expected

@@ -143,6 +143,8 @@ def test_one_modality_each_is_the_student_alone_without_an_encoder() -> None:
     assert (image.name, image.kind) == ("trial_0007_image_alone", "image_alone")
     assert image.config.student.modalities == ("image",) and text.config.student.modalities == ("text",)
     alone = student_alone(best).config
+    starts = Candidate("x", "trial", with_values(Config(), {"student.init_from_teacher": True}))
+    assert not student_alone(starts).config.student.init_from_teacher
     light = Candidate("x", "trial", with_values(Config(), {"distillation.alpha": 0.3}))
     assert student_alone(light).config.distillation.alpha == 0.3, "it scales the loss, as in the best one"
     assert with_values(image.config, {"student.text.name": alone.student.text.name}) == alone

@@ -129,6 +129,7 @@ def test_what_the_card_says_of_scores_and_evaluations(
     assert "side 2.000, g_x\\* 0.123" in text and "quadratic" in text
     for ends in ((None, 0.5), (0.5, None), (None, None)):
         assert model_card._interval(*ends) == "too few cases for an interval"
+    assert model_card._interval(0.0, 0.5) == "0.0000 to 0.5000"
     assert "None is recorded" in said(model_card._external([])) and "- x" in said(
         model_card._external(["- x"])
     )

@@ -25,6 +25,7 @@ from distune.distillation.plugin_parts import (
 from distune.errors import UserError
 from distune.models.fusion.base import FusionOutput
 from distune.models.fusion.simple import Simple
+from distune.tuning.space.without_effect import fields_without_effect
 
 
 @pytest.mark.parametrize(
@@ -156,3 +157,13 @@ def test_a_loss_is_tried_on_what_both_models_read_and_its_gradient_too(
     assert "TypeError" in problem
     dims = config.student.fusion_dim, config.teacher.fusion_dim
     assert seen == [LossShapes(*dims, CLASSES, 4, ("text",))]
+
+
+@pytest.mark.usefixtures("plugins_forgotten")
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_loss_that_asks_no_teacher_leaves_the_teacher_without_effect(
+    tiny_config: Callable[..., Config], asks: bool
+) -> None:
+    LOSSES.add("own", type("Own", (VanillaLoss,), {"uses_teacher": asks}), "source")
+    (teacher,) = (each for each in fields_without_effect(tiny_config()) if each.field == "teacher")
+    assert ("own" in teacher.when["distillation.loss"]) is not asks

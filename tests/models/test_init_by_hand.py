@@ -11,6 +11,7 @@ from torch import nn
 
 from distune.config import Config, ModelConfig, with_values
 from distune.errors import UserError
+from distune.models import init_from_teacher
 from distune.models.encoders.base import Encoder
 from distune.models.init_from_teacher import check_copyable, check_start, copy_layers, matching_parts
 
@@ -125,3 +126,16 @@ def test_what_a_student_starts_from_is_looked_at_before_anything_is_trained(
     else:
         with pytest.raises(UserError, match=token):
             check_start(config.teacher, config.student, 32)
+
+
+def test_encoders_are_compared_at_the_size_of_the_images(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[Any] = []
+    look = init_from_teacher.inspect_encoder
+    monkeypatch.setattr(
+        init_from_teacher, "inspect_encoder", lambda *given: sizes.append(given[2]) or look(*given)
+    )
+    config = tiny_config()
+    check_start(config.teacher, config.student, 32)
+    assert sizes == [32] * 4

@@ -32,12 +32,18 @@ from distune.reporting.document import (
     line,
     missing,
     paragraph,
+    spans,
 )
 from distune.reporting.figures import bars, cost, curves, history
 from distune.reporting.figures.style import BLUE, FAINT, ORANGE, RED, look
 from distune.reporting.paths import quoted, shown
 from distune.reporting.sections import methodology, recommendations, tasks, usage
 from distune.tuning.space.space import DEFAULT_SPACE
+
+
+def test_a_cell_of_one_text_is_one_span() -> None:
+    assert spans("a_b") == ("a_b",) and spans(Code("x")) == (Code("x"),) and spans(("a", "b")) == ("a", "b")
+
 
 COMPLETE, PRUNED, FAILED = (
     TrialRecord(0, "complete", 0.5),

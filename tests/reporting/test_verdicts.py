@@ -44,6 +44,10 @@ def test_contenders_are_named_in_words(contender: str, said: str) -> None:
     assert verdicts.named({"contenders": CONTENDERS}, contender) == said
 
 
+def test_all_but_the_baselines_were_trained() -> None:
+    assert [name for name, _ in verdicts.trained({"contenders": CONTENDERS})] == list(CONTENDERS)[:7]
+
+
 def made(kind: str, first: str, second: str, difference: float = 0.1) -> dict[str, Any]:
     return {"kind": kind, "first": first, "second": second, "difference": difference}
 

@@ -484,3 +484,15 @@ def test_a_relay_passes_on_one_event_for_every_call(monkeypatch: pytest.MonkeyPa
     assert relay.submit(asked) == TrialStarted(3, "worker-0")
     assert relay.answer(3, True) == EpochReported(3, "student", 1, 0.5)
     assert heard == [asked, (3, True)]
+
+
+def test_the_other_workers_are_waited_for_from_when_the_first_has_room() -> None:
+    """The first is free after 20 seconds, the second after 30: more than 15 from the start, but not from then on."""
+    clock = [0.0]
+    cluster: Any = SimpleNamespace(
+        workers=2, _patience=60.0, now=lambda: clock[0],
+        free=lambda: (clock[0] >= 20) + (clock[0] >= 30),
+        wait=lambda seconds: clock.__setitem__(0, clock[0] + seconds),
+    )  # fmt: skip
+    RayExecutor._wait_for_room(cluster, lambda: 0)
+    assert cluster.free() == 2

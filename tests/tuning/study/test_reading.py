@@ -17,6 +17,7 @@ from study_helpers import base_config, settings_of
 
 from distune.errors import UserError
 from distune.tuning.study import open_study as module
+from distune.tuning.study import read_only
 from distune.tuning.study.open_study import is_made_by_tune, load, open_study, write_settings
 from distune.tuning.study.read_only import NoStudiesError, _stamps, copy_sqlite, reading
 from distune.tuning.study.storage import opened
@@ -203,3 +204,16 @@ def test_what_was_read_counts_where_its_copy_cannot_be_removed(
         patch.setattr("os.rmdir", refuse)
         with reading(url) as storage:
             assert load(storage, "s") is not None
+
+
+def test_a_fault_of_the_disk_is_looked_for_in_the_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    seen: list[Any] = []
+    optuna.create_study(study_name="s", storage=url)
+    opened = read_only._opened
+    monkeypatch.setattr(read_only, "_opened", lambda *given: seen.append(given) or opened(*given))
+    with reading(url):
+        ((read, shown, copy),) = seen
+        assert (read, shown) == (f"sqlite:///{copy}", url) and copy.is_file()
