@@ -321,6 +321,14 @@ def test_demo_writes_what_is_asked_for(distune: Command, called: Any) -> None:
     assert distune("data", "demo", "--kind", "other")[0] == 2
 
 
+def test_an_audit_is_written_over_no_file_of_its_data(distune: Command) -> None:
+    Path("c.yaml").write_text("data: {root: a}\n")
+    Path("a").mkdir()
+    Path("a/table.json").write_text("{}")
+    code, _, err = distune("audit", "c.yaml", "--out", "a/table.json", "--overwrite")
+    assert code == 2 and "read here" in err
+
+
 @pytest.mark.slow
 def test_audit_and_check_look_at_the_data_that_is_asked_for(distune: Command, called: Any) -> None:
     Path("c.yaml").write_text("data: {root: a}\n")

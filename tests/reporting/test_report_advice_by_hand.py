@@ -284,6 +284,10 @@ def test_ranges_narrow_only_a_search_that_starts_inside_them(tmp_path: Path) -> 
     whole = text(usage._elsewhere(findings(study(folder=place)), tmp_path / "my r.yaml"))
     assert f"--start-from {place}/best_config.yaml --space '{tmp_path}/my r.yaml'" in whole
     assert "--space" not in text(usage._elsewhere(findings(study()), tmp_path / "r.yaml"))
+    spaced = folder(tmp_path / "my s", "best_config.yaml")
+    assert f"--start-from '{spaced}/best_config.yaml'" in text(
+        usage._elsewhere(findings(study(folder=spaced)), None)
+    )
 
 
 def audited(kinds: tuple[str, ...], **about: Any) -> Any:

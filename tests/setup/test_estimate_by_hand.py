@@ -116,6 +116,21 @@ def test_what_an_example_costs_is_measured_on_its_model(
     assert 0 < found.activation_mb < 50
 
 
+def test_what_frozen_layers_of_a_text_store_is_that_of_one_example(
+    tiny_config: Callable[..., Config],
+) -> None:
+    config = tiny_config(student__text__freeze="all")
+    table = read_table(config.data, config.seed, check_images=False)
+    compute = resolved(config.training)
+    model = build_classifier(config.student, table.tasks, seed=0, image_size=config.data.image_size)
+    _, text, mask = module._inputs(model, config, table, compute)
+    assert model.text is not None
+    hidden = model.text.prefix(text, mask)
+    free = _measured(tiny_config().student, config, table, compute).stored_mb
+    found = _measured(config.student, config, table, compute).stored_mb
+    assert found - free == pytest.approx(hidden[0].numel() * hidden.element_size() / 2**20)
+
+
 def test_examples_of_the_whole_table_and_texts_of_about_the_mean_length_are_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from distune.components import FUSIONS, LOSSES, READERS
+from distune.data.readers.raw_rows import RawExample, RawTable
 from distune.distillation.losses.vanilla import VanillaLoss
 from distune.models.fusion.base import FusionOutput
 from distune.models.fusion.simple import Simple
@@ -85,6 +86,30 @@ def folders(tmp_path: Path) -> Callable[[], Path]:
 @pytest.mark.slow
 def test_the_medpix_reader_passes(demo_root: Path, folders: Callable[[], Path]) -> None:
     assert failures(Medpix(demo_root), tmp_path=folders) == set()
+
+
+class TwoTables(ReaderContract):
+    """Of its two tables only one is looked at."""
+
+    looks_at = ""
+
+    def write(self, root: Path) -> None:
+        for name in ("a", "b"):
+            (root / name).write_text(name)
+
+    def read(self, root: Path) -> RawTable:
+        texts = {name: (root / name).read_bytes().decode(errors="replace") for name in ("a", "b")}
+        if "\ufffd" in texts[self.looks_at]:
+            return RawTable(("kind",), structure=[f"{self.looks_at}: no text"])
+        image = RawExample("1", "image.png", str(texts), ("x",), "1", "train", "a:1")
+        return RawTable(("kind",), [image], read={"train": "a"})
+
+
+@pytest.mark.parametrize("looks_at", ["a", "b"])
+def test_a_reader_that_looks_at_one_of_its_tables_is_noticed(
+    folders: Callable[[], Path], looks_at: str
+) -> None:
+    assert "test_names_what_is_damaged" in failures(suite_of(TwoTables, looks_at=looks_at), tmp_path=folders)
 
 
 class Broken(VanillaLoss):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ from distune.store import Store, key_of
 from distune.training import run as run_module
 from distune.training.callbacks import Callback, EpochRecord
 from distune.training.devices import Compute
+from distune.training.files import run_folder
 from distune.training.files.run_folder import ENVIRONMENT, environment, openings, read_metrics, read_results
 from distune.training.inputs.inputs import InputSteps, files_hash
 from distune.training.keys import model_seed, student_key
@@ -423,6 +425,27 @@ def test_the_environment_of_a_run_is_that_of_its_compute(tiny_config: MakeConfig
     assert (found["precision"], found["deterministic"], found["seed"]) == ("bf16", True, 9)
     assert found["device"] == CPU.name and found["packages"]["torch"] == metadata.version("torch")
     assert environment(tiny_config(), CPU)["precision"] == "fp32" and found["encoders"] == {}
+
+
+def test_the_commit_is_that_of_distune_and_of_no_project_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    own = tmp_path / "site/distune/run_folder.py"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "--message", "theirs")
+    monkeypatch.setattr(run_folder, "__file__", str(own))
+    monkeypatch.chdir(tmp_path)
+    assert run_folder._git_commit() is None
+    git("add", ".")
+    git("commit", "--quiet", "--message", "ours")
+    monkeypatch.chdir("/")
+    assert run_folder._git_commit() == git("rev-parse", "HEAD")
 
 
 def test_a_teacher_is_built_with_its_own_weights(make: Callable[..., Any]) -> None:

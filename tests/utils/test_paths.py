@@ -32,6 +32,7 @@ from distune.utils.files.paths import (
     is_file_name,
     locale_hint,
     make_folder,
+    naming,
     read_file,
 )
 from distune.utils.lazy import lazy_names
@@ -215,3 +216,10 @@ def test_a_locale_that_names_files_otherwise_is_named(
     assert ("LC_ALL" in locale_hint(name)) == is_hinted
     found = ImageFiles(Path("/")).find(f"{name}.png")
     assert isinstance(found, Fault) and ("LC_ALL" in found.remedy) == is_hinted
+
+
+@pytest.mark.parametrize("named", [None, "inner"])
+def test_an_error_that_names_a_file_keeps_it(named: str | None) -> None:
+    with pytest.raises(OSError) as caught, naming(Path("outer")):
+        raise OSError(errno.EIO, "broken", named)
+    assert caught.value.filename == (named or "outer")

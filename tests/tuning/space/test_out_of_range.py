@@ -220,6 +220,12 @@ def test_values_that_nothing_reads_are_named(
     assert sorted(line.partition(" has no effect")[0] for line in found) == sorted(inert)
 
 
+def test_a_field_is_no_part_of_one_whose_name_it_begins_with() -> None:
+    base = base_config(student__fusion="concat_mlp", student__fusion_layers=3)
+    ignored = tuple(Ignored(field, {}, "as said") for field in ("student.fusion", "student.fusion_layers"))
+    assert len(inert_values(Space({}, ignored=ignored), base)) == 2
+
+
 @pytest.mark.slow
 def test_a_new_study_is_refused_and_one_from_before_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -103,7 +103,7 @@ def drop_weights(folder: Path) -> None:
 
 
 def environment(config: Config, compute: Compute) -> dict[str, Any]:
-    """Versions, device, git commit, seed, and the commits of hub models, as far as they are known."""
+    """Versions, device, commit of Distune's checkout, seed, and commits of hub models, as far as they are known."""
     from distune.models.encoders.hub.revisions import origins
 
     return {
@@ -279,8 +279,12 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """The commit of Distune's checkout; None where it is installed, be it in a repository of something else."""
+    here = Path(__file__)
+    # The second one is there only where this file is part of the commit.
+    command = ["git", "-C", str(here.parent), "rev-parse", "HEAD", f"HEAD:./{here.name}"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout
+        return said.partition("\n")[0]
     except (OSError, subprocess.SubprocessError):
         return None
