@@ -45,7 +45,7 @@ from distune.setup.image_column import (
     images_of,
 )
 from distune.setup.image_links import bring_images, split_whole
-from distune.setup.init import _counted, _name, _relative, _rows, _write_tables, prepare
+from distune.setup.init import _at_origin, _counted, _name, _relative, _rows, _write_tables, prepare
 from distune.setup.source_table import SourceTable
 from distune.setup.splits import _strata, splits_of
 from distune.tuning.study_dataset import leaks
@@ -243,8 +243,9 @@ def test_the_data_section_of_a_layout(tmp_path: Path) -> None:
 
 def test_rows_of_a_table_and_those_that_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a;b\n1;2\n3\n4;5\n" + "6\n" * 6)
-    header, rows, form, remarks = _rows(tmp_path / "t.csv", None)
+    header, rows, numbers, form, remarks = _rows(tmp_path / "t.csv", None)
     assert (header, rows, form) == (["a", "b"], [["1", "2"], ["4", "5"]], "separated by semicolons")
+    assert numbers == [2, 4]
     assert len(remarks) == 1 and "7 rows" in remarks[0] and remarks[0].endswith("number 3, 5, 6, 7, 8")
     (tmp_path / "t.csv").write_bytes("a;b\nł;1\n".encode("cp1250"))
     assert _rows(tmp_path / "t.csv", "cp1250")[1] == [["ł", "1"]]
@@ -263,6 +264,15 @@ def test_what_rows_are_spread_by_and_counted() -> None:
     assert table.values("s") == ["a;b;c", ""] and table.only([1]).column("k") == ["b"]
     assert _counted(["train", "dev", "train"]) == "2 train, 1 dev"
     assert _counted(["train", None]) == "1 train (1 row of no known split left out)"
+
+
+def test_problems_name_the_rows_of_the_table_that_was_given() -> None:
+    problems = [
+        "gone (2 examples)\n  metadata_dev.csv:2: 'a'\n  metadata_train.csv:3: 'b'",
+        "my_metadata_dev.csv:9",
+    ]
+    at = _at_origin(problems, "t.xlsx", [2, 4, 5, 9], ["train", "dev", None, "train"])
+    assert at == ["gone (2 examples)\n  t.xlsx:4: 'a'\n  t.xlsx:9: 'b'", "my_metadata_dev.csv:9"]
 
 
 def test_tables_are_written_for_the_splits_that_have_rows(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def prepare(
     if len(set(wishes.labels)) < len(wishes.labels):
         raise UserError(f"label columns: {listed(wishes.labels)}; name each once")
     check_new(_files(out))
-    header, rows, form, remarks = _rows(metadata, encoding)
+    header, rows, numbers, form, remarks = _rows(metadata, encoding)
     layout = looked_at(metadata.parent, header, rows, wishes, is_missing)
     source = SourceTable(header, rows, layout, is_missing)
     if layout.group is not None:
@@ -95,7 +95,10 @@ def prepare(
     splits, how = splits_of(source, seed)
     with tempfile.TemporaryDirectory(prefix="distune-init-", ignore_cleanup_errors=True) as temporary:
         _write_tables(Path(temporary), header, rows, splits)
-        table, extra, left_out = tried(data_section(Path(temporary), source))
+        try:
+            table, extra, left_out = tried(data_section(Path(temporary), source))
+        except DataError as error:
+            raise DataError(error.root, _at_origin(error.problems, metadata.name, numbers, splits)) from None
         remarks += left_out + mapped(extra)
         max_tokens = _max_tokens([] if layout.text is None else source.column(layout.text))
         tokens = (
@@ -136,7 +139,25 @@ def _files(out: Path) -> list[Path]:
     return [out / CONFIG, *(out / f"metadata_{split}.csv" for split in SPLITS)]
 
 
-def _rows(metadata: Path, encoding: str | None) -> tuple[list[str], list[list[str]], str, list[str]]:
+def _at_origin(
+    problems: Sequence[str], table: str, numbers: Sequence[int], splits: Sequence[Split | None]
+) -> list[str]:
+    """Problems of the new tables, which do not stay, as problems of the rows that their rows were."""
+    origins = {
+        f"metadata_{split}.csv:{row}": f"{table}:{number}"
+        for split in SPLITS
+        for row, number in enumerate(
+            (n for n, own in zip(numbers, splits, strict=True) if own == split), start=2
+        )
+    }
+    place = re.compile(r"\bmetadata_\w+\.csv:\d+")
+    return [place.sub(lambda found: origins.get(found[0], found[0]), problem) for problem in problems]
+
+
+def _rows(
+    metadata: Path, encoding: str | None
+) -> tuple[list[str], list[list[str]], list[int], str, list[str]]:
+    """Header, the rows that have as many cells, their numbers in the file, how it was read, and what to say of it."""
     try:
         file = open_table(metadata, encoding=encoding)
         found = list(file.rows)
@@ -145,7 +166,8 @@ def _rows(metadata: Path, encoding: str | None) -> tuple[list[str], list[list[st
     except TableError as error:
         raise DataError(metadata, [f"row {error.row}: {error}" if error.row else str(error)]) from None
     faults = [row_fault(file.header, cells) for _, cells in found]
-    rows = [cells for (_, cells), fault in zip(found, faults, strict=True) if fault is None]
+    whole = [row for row, fault in zip(found, faults, strict=True) if fault is None]
+    rows = [cells for _, cells in whole]
     odd: dict[str, list[int]] = {}
     for (number, _), fault in zip(found, faults, strict=True):
         if fault is not None:
@@ -157,7 +179,7 @@ def _rows(metadata: Path, encoding: str | None) -> tuple[list[str], list[list[st
     for cause, numbers in odd.items():
         shown = ", ".join(map(str, numbers[:5]))
         remarks.append(f"left out: {counted(len(numbers), 'row')} with {cause}, number {shown}")
-    return file.header, rows, file.said(GIVE_ENCODING), remarks
+    return file.header, rows, [number for number, _ in whole], file.said(GIVE_ENCODING), remarks
 
 
 def _counted(splits: Sequence[Split | None]) -> str:
