@@ -395,6 +395,18 @@ def test_a_table_whose_needed_column_is_not_there_once_and_filled(
     assert len(caught.value.problems) == 1 and problem in caught.value.problems[0]
 
 
+def test_a_word_for_nothing_is_no_patient_and_is_said_of_a_label(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [f"{'ab'[n % 2] if n else 'nan'},{n // 2 if n > 3 else 'NaN'}" for n in range(20)]
+    (tmp_path / "t.csv").write_text("\n".join(["kind,id", *rows, "nan,9"]))
+    with pytest.raises(DataError, match=r"'id': 4 cells .*'NaN': 4"):
+        split_csv(tmp_path / "t.csv", tmp_path / "out", label_columns=["kind"], group_column="id")
+    assert not (tmp_path / "out").exists()
+    split_csv(tmp_path / "t.csv", tmp_path / "out", label_columns=["kind"])
+    assert "'kind': 2 cells" in caplog.text
+
+
 def test_nothing_is_left_where_the_step_before_writing_fails(tmp_path: Path) -> None:
     path = metadata(tmp_path / "set")
 

@@ -19,7 +19,6 @@ from torch import nn
 from distune.config import Config
 from distune.data import read_table
 from distune.data.fingerprint import table_fingerprint
-from distune.data.readers.table_formats import DOUBT
 from distune.data.table import Task
 from distune.distillation import LossShapes
 from distune.errors import DataError
@@ -233,9 +232,9 @@ def test_scores_of_a_split_where_something_lacks_are_apart_too(make: Callable[..
 def test_what_begins_a_run(
     make: Callable[..., Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A study has said once what its data set leaves in doubt."""
+    """A study has said once how its data set was read."""
     job = make(_Run)
-    noted = replace(job.table, notes=(f"{DOUBT} a guess", "a fact"))
+    noted = replace(job.table, notes=("label kind: '1.0' as '1'", "a second"))
     asked: list[Any] = []
 
     def read(*given: Any, **more: Any) -> Any:
@@ -247,7 +246,7 @@ def test_what_begins_a_run(
     fingerprint = table_fingerprint(noted)
     with caplog.at_level(logging.WARNING):
         job.check(False, None)
-        assert [record.message for record in caplog.records] == [f"{DOUBT} a guess"]
+        assert [record.message for record in caplog.records] == list(noted.notes)
         caplog.clear()
         job.check(True, fingerprint)
         assert not caplog.records

@@ -15,7 +15,6 @@ from distune.data import read_table
 from distune.data.audit import audit as auditing
 from distune.data.audit.findings import AuditReport, Finding
 from distune.data.fingerprint import table_fingerprint
-from distune.data.readers.table_formats import TableFile
 from distune.errors import UserError
 from distune.tuning.space.without_effect import ignored_in
 from distune.tuning.study_dataset import AUDIT_NAME, Inspection, inspect
@@ -55,17 +54,13 @@ def test_a_data_set_with_leaks_is_refused_unless_they_are_accepted(
         inspect(config, "c.yaml", accept_leaks=True)
 
 
-def test_an_encoding_that_is_a_guess_is_said_before_the_first_trial(
+def test_how_the_data_were_read_is_said_before_the_first_trial(
     tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = tiny_config()
-    notes = tuple(
-        f"{name}.csv: {TableFile([], iter(()), 'in Windows-1252', is_guess).said('set data.encoding')}"
-        for name, is_guess in (("guess", True), ("known", False))
-    )
+    notes = ("a.csv: in Windows-1252", "label kind: '1.0' as '1'")
     table = replace(read_table(config.data, config.seed, check_images=False), notes=notes)
     monkeypatch.setattr(checking, "check_experiment", lambda config, source: table)
     monkeypatch.setattr(auditing, "audit", lambda table: AuditReport((), ()))
     inspect(config, "c.yaml", accept_leaks=False)
-    assert [record.getMessage() for record in caplog.records] == [notes[0]]
-    assert "data.encoding" in notes[0] and "data.encoding" not in notes[1]
+    assert [record.getMessage() for record in caplog.records] == list(notes)

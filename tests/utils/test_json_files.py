@@ -31,6 +31,7 @@ DAMAGED = {
     "objects too deep": b'{"a":' * 500 + b"1" + b"}" * 500,
     "deeper than Python calls": b"[" * 100_000,
     "a number of thousands of digits": b"9" * 5000,
+    "a number beyond all": b"[1, -1e400]",
 }
 
 

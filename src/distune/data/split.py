@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from distune.config import DataConfig
 from distune.data.readers.problems import SHOWN, Fault, Faulty, by_cause, by_example
 from distune.data.readers.spellings import case_twins, normal_form
 from distune.data.readers.table_formats import LOST_LISTS, TableError, open_table, row_fault
-from distune.data.readers.values import GROUP_REMEDY, group_notes
+from distune.data.readers.values import GROUP_REMEDY, MissingWords, group_notes
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
 from distune.utils.files.atomic import all_or_none, check_new, replacing
@@ -81,8 +82,12 @@ def split_csv(
     if guess:
         _log.warning("%s: read %s", metadata, guess)
     labels = [tuple(normal_form(row[header.index(column)]) for column in label_columns) for row in rows]
+    for note in _missing_words(header, rows, label_columns):
+        _log.warning("%s: %s, as a config reads them; here they are a class", metadata, note)
     groups = groups_by_image(images or [""] * len(rows))
     if group_column:
+        if nobody := _missing_words(header, rows, [group_column]):
+            raise DataError(metadata, [f"{note}; say which patient or case each is of" for note in nobody])
         groups = [normal_form(row[header.index(group_column)]) for row in rows]
         refuse_case_twins(metadata, f"column {group_column!r}", groups)
         for note in group_notes(groups):
@@ -102,6 +107,15 @@ def split_csv(
         }
         for number, split in enumerate(splits)
     }
+
+
+def _missing_words(header: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[str]) -> list[str]:
+    """A line for each column with words for nothing, by the words of a config that names none."""
+    missing = MissingWords(DataConfig(reader="demo").missing_values)
+    for column in columns:
+        for row in rows:
+            missing(f"column {column!r}", row[header.index(column)])
+    return missing.notes()
 
 
 def groups_by_image(images: Sequence[str]) -> list[str]:

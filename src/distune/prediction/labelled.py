@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from distune.config import Config, DataConfig, TaskConfig, load_config, with_values
 from distune.data import read_table
 from distune.data.readers.spellings import normal_form
-from distune.data.readers.table_formats import LOST_LISTS, guesses
+from distune.data.readers.table_formats import LOST_LISTS
 from distune.data.readers.values import group_notes
 from distune.data.split import refuse_case_twins
 from distune.data.table import MISSING, Table, Task, label_columns
@@ -303,7 +303,7 @@ def _of_folder(predictor: Predictor, root: Path) -> Labelled:
         config, {f"data.{name}": value for name, value in {"root": str(root), **_ALL}.items()}
     )
     table = read_table(config.data, config.seed, check_images=False, known=predictor.classes)
-    for note in guesses(table.notes):
+    for note in table.notes:
         _log.warning("%s", note)
     if table.dropped:
         left_out = counted(len(table.dropped), "bad example")

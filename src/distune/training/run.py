@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from distune.config import Config
 from distune.data import Table, read_table
 from distune.data.fingerprint import check_unchanged, image_fingerprints, table_fingerprint
-from distune.data.readers.table_formats import guesses
 from distune.distillation import LOSSES, LossShapes, Objective, label_shares, shared_modalities, undefined
 from distune.distillation.loss_parts import exclusive_weights
 from distune.errors import ConfigError, UserError
@@ -195,7 +194,7 @@ class _Run(Callback):
         self.store.about["dataset"] = str(config.data.root)
         with self.timed("data"):
             self.table = read_table(config.data, config.seed, check_images=check_images)
-            for note in guesses(self.table.notes) if dataset is None else ():  # a study has said it once
+            for note in self.table.notes if dataset is None else ():  # a study has said them once
                 _log.warning("%s", note)
             self.scores_test = open_test and len(self.table.rows("test")) > 0
             check_scores(self.table, config.data.root, ("dev", "test") if self.scores_test else ("dev",))

@@ -56,12 +56,11 @@ def inspect(config: Config, source: str, *, accept_leaks: bool, folds: int | Non
     from distune.checking import check_experiment
     from distune.data.audit.audit import audit
     from distune.data.fingerprint import table_fingerprint
-    from distune.data.readers.table_formats import guesses
     from distune.store import cache_folder
 
     cache_folder()  # each trial would fail for it
     table = check_experiment(config, source)
-    for note in guesses(table.notes):
+    for note in table.notes:
         _log.warning("%s", note)
     report = audit(table)
     if report.leaks and not accept_leaks:

@@ -101,11 +101,6 @@ class TableFile:
         return f"{self.form} ({DOUBT}, {remedy})" if self.is_guess else self.form
 
 
-def guesses(notes: Sequence[str]) -> list[str]:
-    """Those of a data set's notes that nothing should begin without a word of."""
-    return [note for note in notes if DOUBT in note]
-
-
 def open_table(
     path: Path, wanted: Sequence[str] = (), encoding: str | None = None, *, likely: str | None = None
 ) -> TableFile:

@@ -33,7 +33,7 @@ def interpreted(
         The examples in the same order; for each its faults (a group or label that looks like another one); and one
         line for each way in which cells were understood.
     """
-    missing = _Missing(config.missing_values)
+    missing = MissingWords(config.missing_values)
     texts = [missing("text", example.text) for example in examples]
     groups = [missing("group", example.group) for example in examples]
     columns = [
@@ -133,8 +133,12 @@ def _with(example: RawExample, text: str, group: str, labels: tuple[str, ...]) -
     return replace(example, text=text, group=group, labels=labels)
 
 
-class _Missing:
-    """Empties the cells that stand for nothing, and counts them by column."""
+class MissingWords:
+    """Empties the cells that stand for nothing, and counts them by column.
+
+    Args:
+        values: the words for nothing, as in `data.missing_values`.
+    """
 
     def __init__(self, values: Iterable[str]):
         self._values = {value.strip().casefold() for value in values} | {""}
@@ -142,6 +146,7 @@ class _Missing:
         self._known: dict[str, bool] = {}
 
     def __call__(self, column: str, cell: str) -> str:
+        """The cell, or an empty text in its place."""
         if len(cell) > 40:  # no word for nothing, and no memory for every text
             return cell
         is_missing = self._known.get(cell)
@@ -153,6 +158,7 @@ class _Missing:
         return ""
 
     def notes(self) -> list[str]:
+        """A line for each column with words for nothing."""
         lines = []
         for column, counts in self._found.items():
             words = ", ".join(f"{word!r}: {count}" for word, count in counts.most_common() if word)

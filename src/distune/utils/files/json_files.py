@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def parse_json(written: str | bytes, *, any_text: bool = False) -> Any:
     """
     text = written if isinstance(written, str) else written.decode("utf-8")
     try:
-        found = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        found = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
     except json.JSONDecodeError:
         raise
     except ValueError as error:  # Python's own words name a function of Python
@@ -74,6 +75,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _constant(name: str) -> Any:
     """What Python takes for numbers: NaN, Infinity and -Infinity, which JSON does not know."""
     raise ValueError(f"{name}, which is no number")
+
+
+def _float(digits: str) -> float:
+    if math.isinf(number := float(digits)):
+        raise ValueError(f"{digits[:LONGEST_KEY]}, which is larger than any number")
+    return number
 
 
 def _check_depth(text: str, found: Any) -> None:
