@@ -106,6 +106,7 @@ def test_progress_looks_at_the_last_third() -> None:
     assert isinstance(found, RunningBest)
     assert (found.ended, round(found.late_gain, 6)) == (9, 0.05)
     assert isinstance(progress(study([{}] * 8, [0.1] * 8)), Unknown)
+    assert progress(study([{}] * 9, [0.0] * 9)) == RunningBest(9, 0.0), "a score of zero is one"
 
 
 def test_ranges_are_those_of_the_best_quarter_and_valid_in_a_config() -> None:

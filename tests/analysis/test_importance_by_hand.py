@@ -80,6 +80,14 @@ def test_trials_outside_the_space_do_not_count() -> None:
     assert isinstance(importance(study(*equal)), Unknown)
 
 
+@pytest.mark.parametrize(
+    ("params", "inside"),
+    [({"a": 0.5, "kind": "u"}, True), ({"a": 7.0, "kind": "u"}, False), ({"a": 0.5, "gone": 9}, True)],
+)
+def test_a_trial_is_inside_where_each_of_its_values_is(params: dict[str, Any], inside: bool) -> None:
+    assert module._inside(TrialRecord(0, "complete", 0.5, params), study()) is inside
+
+
 def test_a_parameter_is_named_above_the_floor() -> None:
     found = Importance((Share("a", 0.5), Share("b", 0.3), Share("c", 0.2)), 0.3, 30, 0.1, ())
     assert found.named == ["a"]

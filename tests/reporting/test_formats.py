@@ -298,6 +298,7 @@ def test_an_interval_over_cases_stands_however_few_seeds_there_were() -> None:
     of_gain = {"mean": 0.3, "low": -0.5, "high": 0.9, "seeds": 2}
     assert formats.over_seeds(of_gain, formats.gain) == "+0.3000 [−0.5000, +0.9000]"
     assert formats.over_seeds(none_of_seven) == "0.0000 [0.0000, 0.4100]"
+    assert formats.over_seeds({**none_of_seven, "cases": 0}) == "0.0000 [0.0000, 0.4100]"
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from distune.reporting.document import (
 from distune.reporting.figures import bars, cost, curves, history
 from distune.reporting.figures.style import BLUE, FAINT, ORANGE, RED, look
 from distune.reporting.paths import quoted, shown
-from distune.reporting.sections import methodology, recommendations, tasks, usage
+from distune.reporting.sections import files, methodology, recommendations, tasks, usage
 from distune.tuning.space.space import DEFAULT_SPACE
 
 
@@ -540,3 +540,14 @@ def test_a_document_in_markdown_from_its_title_to_its_last_line() -> None:
 def test_a_headline_ends_in_its_own_question_mark_or_a_colon() -> None:
     assert markdown._headline(Headline("Did it?", "Yes", "so")) == "- **Did it?** Yes (so)"
     assert markdown._headline(Headline("Score", "1")) == "- **Score:** 1"
+
+
+def test_the_files_of_a_study_and_its_database_are_named_from_its_folder(tmp_path: Path) -> None:
+    place = folder(tmp_path / "s", "best_config.yaml")
+    other = tmp_path / "ranges.yaml"
+    assert "Study database" not in text(files.section(findings(study(folder=place)), []))
+    (tmp_path / "s.db").touch()
+    shown_files = text(files.section(findings(study(folder=place)), [("Ranges", other)]))
+    assert f"{tmp_path}/s.db" in shown_files and str(other) in shown_files
+    assert "best_config.yaml" in shown_files and f"{place}/best_config.yaml" not in shown_files
+    assert "no folder" in text(files.section(findings(study()), []))

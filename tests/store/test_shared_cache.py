@@ -214,3 +214,10 @@ def test_entries_are_as_readable_as_the_users_other_files(tmp_path: Path) -> Non
     folder = tmp_path / "step" / key_of({})
     assert stat.S_IMODE(folder.stat().st_mode) == 0o750
     assert stat.S_IMODE((folder / MANIFEST).stat().st_mode) == 0o640
+
+
+def test_what_another_process_evicted_comes_from_memory(tmp_path: Path) -> None:
+    entry = Entry(tmp_path)
+    entry.put_tensors("weights", {"w": np.ones(2)})
+    (tmp_path / "weights.safetensors").unlink()
+    assert entry.tensors("weights")["w"].tolist() == [1, 1]

@@ -46,3 +46,5 @@ def test_a_new_score_errs_by_new_cases_by_another_seed_and_by_both() -> None:
     one = _of_a_new_score(Errors(0.02, 0.0, 0.01, 9.0), 21, 1, 42)
     assert (one.cases, one.seeds, one.interaction) == pytest.approx((0.03, 0.0, 0.015))
     assert one.freedom == pytest.approx(20.0)
+    two = _of_a_new_score(Errors(0.02, 0.03, 0.01, 9.0), 21, 2, 42)
+    assert two.freedom == pytest.approx((0.03 + 0.09 + 0.02) ** 2 / (0.05**2 / 20 + 0.09**2))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distune.confirmation.statistics import numbers
 from distune.confirmation.statistics.comparisons import Pair, comparisons
 from distune.confirmation.statistics.forecast import forecast
 from distune.confirmation.statistics.scores.answers import ContenderAnswers
@@ -294,3 +295,14 @@ def test_the_difference_of_two_kappas_can_be_above_one() -> None:
     pair = {"x": answers(1), "y": answers(-1)}
     (made,), _ = comparisons([Pair("tuning_gain", "x", "y")], pair, "test")
     assert made["high"] > made["difference"] > 1
+
+
+@pytest.mark.parametrize(("known", "searched"), [({}, 2), ({"searched": 30}, 30), ({"searched": None}, 2)])
+def test_of_an_older_plan_its_ranked_contenders_are_what_was_searched(
+    monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], searched: int
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(numbers, "decide", lambda *given, searched, **more: asked.append(searched))
+    contenders = [{"name": name, "rank": rank} for name, rank in (("a", 1), ("b", 2), ("base", None))]
+    numbers._decided({"contenders": contenders, **known}, {}, "test", 0.01)
+    assert asked == [searched]
