@@ -6,13 +6,15 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from distune.config import Config, DataConfig
-from distune.data.demo import captions, demo
+from distune.data.demo import captions, demo, slices
 from distune.data.demo.captions import (
     FINDINGS,
     PLANES,
@@ -196,3 +198,11 @@ def test_a_command_that_only_looks_makes_no_set(tmp_path: Path) -> None:
     other = Config().replace(**{"data.reader": "wound"})
     with without_writing(other) as looked_at:
         assert looked_at is other
+
+
+def test_a_scan_of_mr_is_uneven_from_top_to_bottom_and_from_left_to_right() -> None:
+    random: Any = SimpleNamespace(uniform=lambda low, high, size=None: 1.0 if size is None else np.array([0.2, -0.1]),
+                             normal=lambda mean, spread, size: np.zeros(size))  # fmt: skip
+    field = slices._with_noise(np.ones((slices.SIDE, slices.SIDE)), "MR", random)
+    assert field[:, 0] == pytest.approx(1 + 0.2 * slices._AXIS[0] - 0.1 * slices._AXIS)
+    assert field[0] == pytest.approx(1 + 0.2 * slices._AXIS - 0.1 * slices._AXIS[0])

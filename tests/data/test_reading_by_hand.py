@@ -123,8 +123,9 @@ def test_what_stands_in_the_config_reaches_the_table(wound: Path) -> None:
         wound / "metadata_train.csv",
         [[*line[:4], "sex" if n == 0 else ""] for n, line in enumerate(wound_rows(wound, "train"))],
     )
-    with pytest.raises(DataError, match="no example has a value of 'sex'"):
-        read_table(DataConfig(reader="wound", root=wound, subgroup_columns=("sex",)), 0)
+    for columns in (("sex",), ("type", "sex")):
+        with pytest.raises(DataError, match="no example has a value of 'sex'"):
+            read_table(DataConfig(reader="wound", root=wound, subgroup_columns=columns), 0)
 
 
 def test_classes_are_those_of_train_and_dropping_a_whole_split_is_refused(wound: Path) -> None:

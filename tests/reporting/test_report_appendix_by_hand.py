@@ -255,6 +255,7 @@ def test_the_mistakes_are_those_on_the_examples_that_count(
     assert asked == [(tmp_path, split, mistakes.MOST)] and f"Of trial 1 on {split}." in shown
     assert "Wrong: 5 of 20 examples; here the most confident, 1." in shown
     assert "| — | x1 | a | b | 87 % | a cut text |" in shown
+    assert "| Image | Example | Label | Predicted | Probability | Text |" in shown
     assert "no run" in text(
         mistakes.section(replace(findings(), scored_run=replace(scored, run=Unknown("no run"))))
     )

@@ -129,7 +129,6 @@ def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
         torch.testing.assert_close(weight, theirs[name], atol=2e-5, rtol=1e-4, msg=name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("accumulation", [1, 5])
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_the_weights_after_an_epoch(setting: Callable[..., Setting], accumulation: int, ema: float) -> None:
@@ -145,7 +144,6 @@ def test_the_weights_after_an_epoch(setting: Callable[..., Setting], accumulatio
     assert any(not torch.allclose(weight, start[name], atol=1e-4) for name, weight in expected.items())
 
 
-@pytest.mark.slow
 def test_what_is_evaluated_is_the_average_of_the_weights(
     setting: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +164,6 @@ def test_what_is_evaluated_is_the_average_of_the_weights(
         assert any(not torch.allclose(seen[name], weights[name], atol=1e-3) for name in weights)
 
 
-@pytest.mark.slow
 def test_every_epoch_has_a_seed_and_an_order_of_its_own(
     setting: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:

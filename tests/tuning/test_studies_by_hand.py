@@ -138,6 +138,16 @@ def test_a_study_in_a_folder_of_any_name_is_left_as_one_plain_file(tmp_path: Pat
         assert other.execute("PRAGMA journal_mode").fetchone() == ("delete",), "a read-only disk can hold it"
 
 
+def test_a_study_that_others_have_open_is_left_as_it_is(tmp_path: Path) -> None:
+    url, file = default_url(tmp_path, "s"), tmp_path / "s.db"
+    with opened(url) as storage:
+        optuna.create_study(study_name="s", storage=storage)
+        other = sqlite3.connect(file)
+        other.execute("BEGIN").execute("SELECT * FROM studies").fetchall()
+    with closing(other):
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 def test_a_single_trial_whose_value_is_damaged_is_named_as_such(tmp_path: Path) -> None:
     study = sqlite_study(tmp_path, settings_of())
     trial = study.ask()

@@ -364,6 +364,17 @@ def test_what_is_scaled_is_calibrated_at_the_temperature_of_each_seed() -> None:
         assert found["tasks"]["t"][f"{name}_scaled"] == scaled[name] != plain[name]
 
 
+def test_calibration_is_that_of_the_mean_seed() -> None:
+    examples = table(40)
+    by_seed = [predictions(40, probabilities=(answers(examples.labels, 0.7, s),)) for s in (1, 2)]
+    both, first, second = (
+        calibration(task_answers(seeds)[0]) for seeds in (by_seed, by_seed[:1], by_seed[1:])
+    )
+    for name in ("calibration_error", "log_loss"):
+        alone = first[name]["mean"], second[name]["mean"]
+        assert alone[0] != alone[1] and both[name]["mean"] == pytest.approx(sum(alone) / 2)
+
+
 def test_an_earlier_gain_is_noted_where_it_recommended_another_contender() -> None:
     before = [{"contender": "a", "relevant_gain": 0.01}, {"contender": "b", "relevant_gain": 0.02}]
     (said,) = _turned(before, "a")
