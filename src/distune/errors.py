@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from distune.utils.text import counted
 
-MOST_LINES = 100
+MOST_LINES = 30
 """Lines of problems that a message shows; more say nothing new."""
 
 

@@ -11,7 +11,7 @@ import yaml
 from distune.config import Config, EncoderConfig, SearchParameter, TaskConfig, parse_config, with_values
 from distune.config.files import as_dict, dump_config, known_keys, laid_over, load_config, value_at
 from distune.config.revisions import carried_over, encoders_of, model_key, pin_values, renamed
-from distune.errors import ConfigError
+from distune.errors import MOST_LINES, ConfigError
 
 CSV: dict[str, Any] = {"reader": "csv", "image_column": "i", "text_column": "t", "label_columns": ["k", "l"]}
 SIGNS: dict[str, Any] = {"k": {"columns": ["a", "b"]}}
@@ -341,6 +341,8 @@ def test_a_message_is_short_and_begins_with_its_key_whatever_is_wrong() -> None:
     (inner,) = problems({"data": {"fold": {"numbr": 1, "number": 1, "of": 2}}})
     assert inner.startswith("data.fold.numbr: unknown key (did you mean number?)")
     assert problems({"zzz": 1}) == ("zzz: unknown key (got 1)",)
+    many = problems({f"see{number}": 1 for number in range(MOST_LINES + 9)})
+    assert sum("did you mean seed?" in problem for problem in many) == MOST_LINES, "each hint takes its time"
 
 
 def test_an_error_names_where_the_config_is_from_however_it_is_made(tmp_path: Path) -> None:

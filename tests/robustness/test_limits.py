@@ -59,7 +59,7 @@ PROMISED: dict[str, dict[str, object]] = {
     "store.checksums": {"BLOCK": 8 * 2**20, "BLOCKS_ON_OPEN": 16},
     "utils.arguments": {"LONGEST_NAME": 255, "LONGEST_PATH": 4000},
     "utils.files.json_files": {"DEEPEST": 100},
-    "utils.files.yaml_files": {"LARGEST": 1_000_000, "DEEPEST": 50, "MOST_VALUES": 100_000, "LONGEST_NUMBER": 100},
+    "utils.files.yaml_files": {"LARGEST": 500_000, "DEEPEST": 50, "MOST_VALUES": 100_000, "LONGEST_NUMBER": 100},
     "utils.progress": {"FIRST_SECONDS": 2.0, "EVERY_SECONDS": 5.0},
     "utils.text": {"LONGEST_LINE": 300, "LONGEST_NAME": 100, "LONGEST_MESSAGE": 2_000, "MOST_NAMES": 30},
 }  # fmt: skip

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from distune.config.experiment import Config
 from distune.config.study import StudyConfig
-from distune.errors import ConfigError, UserError
+from distune.errors import MOST_LINES, ConfigError, UserError
 from distune.utils.arguments import check_argument, check_path
 from distune.utils.files.atomic import write_text
 from distune.utils.files.yaml_files import LONGEST_ECHO, YamlFileError, load_yaml
@@ -216,7 +216,7 @@ def problems_of(error: ValidationError, given: Mapping[str, Any]) -> list[str]:
     said: dict[str, list[str]] = {}
     values: dict[str, Any] = {}
     for item in error.errors():
-        key, message = _rule(item, given)
+        key, message = _rule(item, given, hint=len(said) < MOST_LINES)  # no more than are shown
         said.setdefault(key, []).append(message)
         values[key] = item["input"]
     return [
@@ -225,11 +225,11 @@ def problems_of(error: ValidationError, given: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _rule(item: Any, given: Mapping[str, Any]) -> tuple[str, str]:
+def _rule(item: Any, given: Mapping[str, Any], hint: bool) -> tuple[str, str]:
     path = _path(item["loc"], given)
     key = ".".join(path) or "config"
     if item["type"] == "extra_forbidden":
-        return key, f"unknown key{_did_you_mean(path)}"
+        return key, f"unknown key{_did_you_mean(path) if hint else ''}"
     message = _NEEDED.get(item["type"], str(item["msg"]).removeprefix("Value error, "))
     message = message[:1].lower() + message[1:]
     if item["type"] == "literal_error" and isinstance(item["input"], str):

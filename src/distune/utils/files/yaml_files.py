@@ -12,7 +12,7 @@ from distune.errors import is_of_the_machine
 from distune.utils.files.paths import read_file
 from distune.utils.text import NOT_UNICODE, is_unicode, pasted
 
-LARGEST = 1_000_000
+LARGEST = 500_000
 """Bytes of a file that is read."""
 DEEPEST = 50
 """Levels of nesting."""
