@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -19,6 +18,7 @@ from distune.data.split import FRACTIONS
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.tuning.trials.messages import Failure
+from distune.utils.files.sealed_files import read_sealed
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -341,15 +341,19 @@ def test_audit_and_check_look_at_the_data_that_is_asked_for(distune: Command, ca
     assert distune("audit", "c.yaml", "--data-root", "d", "--set", "seed=5")[0] == 0
     assert [config.data.root for config, _ in looked_at] == [Path("d")] and read == [("its data", 5, {})]
     assert distune("audit", "c.yaml", "--out", "o/a.json")[1].endswith("wrote o/a.json\n")
-    assert json.loads(Path("o/a.json").read_text()) == {
+    whole = Path("o/a.json").read_text()
+    assert read_sealed(Path("o/a.json")) == {
         "config": str(Path("c.yaml").resolve()), "data": str(Path("a").resolve()), "findings": [], "sections": []
     }  # fmt: skip
     assert distune("audit", "c.yaml", "--out", "o/a.json")[0] == 0, "its own file is replaced"
     shutil.copy("c.yaml", "d.yaml")
     for other in (("d.yaml",), ("c.yaml", "--data-root", "a2")):
         assert distune("audit", *other, "--out", "o/a.json")[0] == 2, "of other data"
-    Path("o/b.json").write_text("{}")
-    assert distune("audit", "c.yaml", "--out", "o/b.json")[0] == 2
+    for there in ("{}", f"{whole}my notes\n", whole.replace("[]", '["mine"]', 1)):
+        Path("o/b.json").write_text(there)
+        assert (
+            distune("audit", "c.yaml", "--out", "o/b.json")[0] == 2 and Path("o/b.json").read_text() == there
+        )
     assert distune("audit", "c.yaml", "--out", "o/b.json", "--overwrite")[0] == 0
     assert distune("audit", "c.yaml", "--overwrite")[0] == 2
 

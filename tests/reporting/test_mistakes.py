@@ -91,6 +91,16 @@ def test_a_page_replaces_pages_of_mistakes_alone(run_folder: Path, name: str) ->
 
 
 @pytest.mark.slow
+def test_a_page_that_was_edited_is_kept_beside_the_next(run_folder: Path) -> None:
+    page = write_mistakes(run_folder)
+    write_mistakes(run_folder)
+    assert not list(run_folder.glob("*.edited*"))
+    page.write_text(page.read_text() + "my notes")
+    write_mistakes(run_folder)
+    assert page.with_stem("mistakes_dev.edited").read_text().endswith("my notes")
+    assert "my notes" not in page.read_text()
+
+
 def test_a_page_of_another_run_or_split_is_replaced_on_request_alone(run_folder: Path) -> None:
     other = shutil.copytree(run_folder, run_folder.with_name("other & more"))
     page = write_mistakes(run_folder, run_folder.with_name("page.html"))

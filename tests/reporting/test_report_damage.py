@@ -249,9 +249,22 @@ def test_a_report_replaces_no_file_of_another_kind(few: StudyRecord, tmp_path: P
 @pytest.mark.slow
 def test_a_report_replaces_an_earlier_one(few: StudyRecord, tmp_path: Path) -> None:
     assert write_report(few, tmp_path) == write_report(few, tmp_path)
+    assert not list(tmp_path.rglob("*.edited*"))
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["report.md", "report.html"])
+def test_what_was_edited_of_a_report_is_kept_beside_the_next(
+    few: StudyRecord, tmp_path: Path, name: str
+) -> None:
+    write_report(few, tmp_path)
+    file = tmp_path / name
+    file.write_text(file.read_text() + "my notes\n")
+    write_report(few, tmp_path)
+    assert "my notes" not in file.read_text()
+    assert file.with_stem("report.edited").read_text().endswith("my notes\n")
+
+
 def test_a_report_replaces_that_of_another_study_on_request_alone(few: StudyRecord, tmp_path: Path) -> None:
     write_report(few, tmp_path)
     before = (tmp_path / "report.md").read_bytes()
@@ -277,7 +290,6 @@ def test_a_report_that_was_killed_is_written_by_the_same_command(
         write_text(path, text)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(report, "write_text", killed)
         patch.setattr(report, "write_generated", killed)
         write_report(few, tmp_path / "out")
     files = write_report(few, tmp_path / "out")

@@ -9,7 +9,7 @@ import pytest
 from distune.utils.files.generated import write_generated
 
 
-@pytest.mark.parametrize("name", ["best_config.yaml", "checklist.md"])
+@pytest.mark.parametrize("name", ["best_config.yaml", "checklist.md", "report.html"])
 def test_an_edit_is_kept_once_and_what_nobody_edited_is_replaced(name: str, tmp_path: Path) -> None:
     file = tmp_path / name
     stem, suffix = file.stem, file.suffix
@@ -39,7 +39,7 @@ def test_an_edit_is_kept_once_and_what_nobody_edited_is_replaced(name: str, tmp_
 
 
 def test_what_is_kept_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write_generated(tmp_path / "a.md", "one\n")
+    write_generated(tmp_path / "a.md", "one")
     write_generated(tmp_path / "a.md", "two\n")
     assert not caplog.text
     (tmp_path / "a.md").write_text("mine\n")

@@ -15,7 +15,7 @@ from distune.errors import UserError
 from distune.reporting import html
 from distune.reporting.thumbnails import thumbnail
 from distune.training.files.run_folder import run_config, was_trained_on
-from distune.utils.files.atomic import write_text
+from distune.utils.files.generated import write_generated
 from distune.utils.files.output_files import check_output
 from distune.utils.text import one_line
 
@@ -83,7 +83,7 @@ def write_mistakes(
     for line in remarks:
         _log.warning("%s", line)
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(page, mistakes_page(name, split, config, found, remarks))
+    write_generated(page, mistakes_page(name, split, config, found, remarks))
     return page
 
 

@@ -26,7 +26,7 @@ from distune.reporting.contents import TITLE, Written, build, subtitle
 from distune.reporting.document import Figure, Paragraph
 from distune.reporting.figures import NAMES, draw
 from distune.training.files.run_folder import read_text
-from distune.utils.files.atomic import write_bytes, write_text
+from distune.utils.files.atomic import write_bytes
 from distune.utils.files.default_folders import STUDIES
 from distune.utils.files.generated import write_generated
 from distune.utils.files.output_files import check_output, is_never
@@ -153,8 +153,8 @@ def _write(
     document = build(findings, draw(findings), written, examples=examples)
     make_folder(out)
     # First what says whose report it is: after a kill the same command knows its own files.
-    write_text(out / MARKDOWN_FILE, markdown.render(document, FIGURES))
-    write_text(out / HTML_FILE, html.render(document))
+    write_generated(out / MARKDOWN_FILE, markdown.render(document, FIGURES))
+    write_generated(out / HTML_FILE, html.render(document))
     for path, text in written.texts.items():
         write_generated(path, text)
     drawn = _save_figures(document.figures, out / FIGURES)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -77,16 +78,14 @@ def audit(
     refuse_settings(assignments, "an audit reads the data alone", lambda section: section in ("data", "seed"))
     chosen = chosen_config(config, assignments, overrides(data_root=data_root))
 
-    from distune.utils.files.json_files import as_json
     from distune.utils.files.output_files import check_output
 
     if out:
         audited = {"config": str(config.resolve()), "data": str(chosen.data.root.resolve())}
-        head = as_json(audited).rstrip().removesuffix("\n}").encode() + b",\n"
         check_output(
             out,
-            lambda start: start.startswith(head),
-            "audit by this config",
+            lambda start: audited.items() <= _sealed(out).items(),
+            "audit by this config, as it was written",
             suffix=".json",
             inputs=[config, chosen.data.root],
             overwrite=overwrite,
@@ -96,15 +95,24 @@ def audit(
     from distune.data import read_table
     from distune.data.audit.audit import audit as audit_table
     from distune.data.demo.demo import without_writing
-    from distune.training.files.run_folder import write_json
+    from distune.utils.files.sealed_files import write_sealed
 
     with without_writing(chosen) as looked_at:
         report = audit_table(read_table(looked_at.data, looked_at.seed))
     print_audit(report)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(out, {**audited, **report.to_dict()})
+        write_sealed(out, {**audited, **report.to_dict()})
         say(f"wrote {out}")
+
+
+def _sealed(out: Path) -> dict[str, Any]:
+    """What an earlier audit holds; nothing where it is none, or was edited since."""
+    from distune.utils.files.sealed_files import read_sealed
+
+    with suppress(OSError, ValueError):
+        return read_sealed(out)
+    return {}
 
 
 @app.command("demo")

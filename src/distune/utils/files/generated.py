@@ -19,9 +19,10 @@ def write_generated(path: Path, text: str) -> None:
     A file that is there and is not as it was written is copied to `NAME.edited.SUFFIX` first, with a warning.
 
     Args:
-        path: a YAML or Markdown file.
-        text: ends with a line break.
+        path: a YAML, Markdown or HTML file.
+        text: gets a line break at its end where it has none.
     """
+    text += "" if text.endswith("\n") else "\n"
     if path.is_file() and _was_edited(path, text):
         _keep(path)
     write_text(path, text + _note(path, text))
@@ -29,7 +30,7 @@ def write_generated(path: Path, text: str) -> None:
 
 def _note(path: Path, text: str) -> str:
     said = f"{_NOTE} ({zlib.crc32(text.encode()):08x})"
-    return f"<!-- {said} -->\n" if path.suffix == ".md" else f"# {said}\n"
+    return f"<!-- {said} -->\n" if path.suffix in (".md", ".html") else f"# {said}\n"
 
 
 def _was_edited(path: Path, following: str) -> bool:
