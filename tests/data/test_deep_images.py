@@ -154,6 +154,18 @@ def test_a_damaged_tiff_of_grey_and_opacity_is_named(tmp_path: Path) -> None:
             read_pixels(path)
 
 
+@pytest.mark.parametrize("compression", ["raw", "group4"])
+def test_a_tiff_without_the_end_of_its_directory_is_named(tmp_path: Path, compression: str) -> None:
+    path = tmp_path / "a.tiff"
+    Image.fromarray(ramp() > 9).save(path, compression=compression)
+    whole = path.read_bytes()
+    read_pixels(path)
+    for less in range(1, 7):
+        path.write_bytes(whole[:-less])
+        with pytest.raises(UserError, match=r"a\.tiff"):
+            read_pixels(path)
+
+
 def test_a_tiff_of_grey_and_opacity_that_was_cut_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.tiff"
     Image.fromarray(np.zeros((9, 7, 2), np.uint8), "LA").save(path)

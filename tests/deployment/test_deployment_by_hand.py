@@ -234,7 +234,7 @@ def test_a_published_vocabulary_is_written_with_the_limit_of_its_own_model(tmp_p
         ("columns", [{}, {"text": ["a", "b"]}], [[], {"text": "a"}, {"text": [1]}]),
         ("reading", [{}, {"tasks": {}, "label_map": None}], [[], {"tasks": {}, "other": 1}]),
         ("weight", [0, 2.5], [-0.1, None, True]),
-        ("temperature", [0.1], [0, -1.0, None]),
+        ("temperature", [0.01, 0.1, 100], [0, -1.0, None, 1e-320, 1e-3, 101, float("inf")]),
         ("encoding", [None, "cp1250"], [8, "no such one", "base64", "undefined", "utf-8\0"]),
     ],
 )

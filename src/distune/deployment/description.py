@@ -106,7 +106,7 @@ LABELS: Mapping[str, Rule] = {
 TASK: Mapping[str, Rule] = {
     "name": Rule("a text", lambda value: isinstance(value, str) and value != ""),
     "classes": Rule("a list of different texts", _are_names),
-    "temperature": _POSITIVE,
+    "temperature": Rule("a number from 0.01 to 100", lambda value: is_number(value) and 0.01 <= value <= 100),
     "kind": _one_of("single_label", "ordinal", "multi_label", needed=False),
     "score": _one_of(
         "macro_f1", "balanced_accuracy", "auroc", "average_precision", "quadratic_kappa", needed=False

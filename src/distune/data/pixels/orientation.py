@@ -38,9 +38,25 @@ def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.flip(pixels, flips) if flips else pixels
 
 
+_BYTE_ORDER = {b"II*\0": "<", b"MM\0*": ">"}
+
+
+def tiff_is_cut(content: bytes) -> bool:
+    """Whether the first directory of a TIFF has no end: behind it stands where the next one is, if only 0."""
+    order = _BYTE_ORDER.get(content[:4])
+    if order is None:
+        return False
+    try:
+        (start,) = struct.unpack_from(order + "I", content, 4)
+        (count,) = struct.unpack_from(order + "H", content, start)
+    except struct.error:
+        return True
+    return bool(len(content) < start + 2 + 12 * count + 4)
+
+
 def tiff_value(content: bytes, tag: int) -> int | None:
     """The first 16-bit value of a tag in the first directory of TIFF or EXIF data; None where it has none."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(content[:4])
+    order = _BYTE_ORDER.get(content[:4])
     if order is None:
         return None
     try:

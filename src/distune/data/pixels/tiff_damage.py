@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distune.data.pixels.decoder_messages import check_decoded
-from distune.data.pixels.orientation import tiff_value
+from distune.data.pixels.orientation import tiff_is_cut, tiff_value
 from distune.errors import UserError, is_of_the_machine
 
 _COMPRESSION = 259
@@ -20,7 +20,7 @@ _STRIPS, _TILES = (273, 279), (324, 325)
 
 
 def check_tiff(content: bytes) -> None:
-    """Refuses a TIFF whose compressed data are damaged, as far as their compression tells.
+    """Refuses a TIFF that is cut, or whose compressed data are damaged, as far as their compression tells.
 
     Deflate has a checksum. LZW and CCITT have none: what is no code of theirs is found, what is another code is not.
     Where Pillow is not installed, as beside a bundle, nothing is looked at.
@@ -28,6 +28,8 @@ def check_tiff(content: bytes) -> None:
     Raises:
         UserError: they are.
     """
+    if tiff_is_cut(content):
+        raise UserError("damaged: a TIFF that is cut")
     compression = tiff_value(content, _COMPRESSION)
     if compression not in _CHECKED:
         return
