@@ -55,6 +55,7 @@ def test_confirm_passes_everything_on(distune: Command, called: Any, reason: str
     assert (calls[-1][0].workers, calls[-1][0].devices) == (4, ("cpu",))
     for twice in ("--data-root d --set data.root=e", "--gpu cpu --set training.device=cpu"):
         assert distune("confirm", "s", *twice.split())[0] == 2
+    assert distune("confirm", "s", "--set", "data.root=e")[0] == code
 
 
 @pytest.mark.parametrize("has_test", [True, False])

@@ -54,6 +54,10 @@ def test_a_bar_is_no_part_of_what_a_command_gives(
         tell(3, 20)
     said = capsys.readouterr()
     assert "predicting" in said.err and "3/20" in said.err and said.out == ""
+    with predict.progress_of("predicting") as tell:
+        for done in (3, 8):
+            tell(done, 20)
+    assert "8/20" in capsys.readouterr().err
 
 
 def test_the_columns_of_a_list_of_studies_stand_under_their_titles(

@@ -9,6 +9,7 @@ import pytest
 from confirmation_helpers import STUDY, config_on, write_study
 
 from distune.config import Config, with_values
+from distune.confirmation import candidates as candidates_module
 from distune.confirmation.candidates import (
     Candidate,
     config_identity,
@@ -186,3 +187,15 @@ def test_the_gap_is_the_teachers_score_minus_the_best_students() -> None:
     ]
     pairs = {pair.kind: (pair.first, pair.second) for pair in planned(plan, [])}
     assert pairs == {"tuning_gain": ("t", "base"), "teacher_gap": ("x", "t")}
+
+
+def test_the_base_has_its_rank_where_it_is_among_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    best, other = (
+        Candidate(f"trial_{n}", "trial", with_values(Config(), {"student.lr": 1e-3 * n}), n) for n in (1, 2)
+    )
+    base = Candidate("trial_0", "trial", Config(), 0)
+    monkeypatch.setattr(candidates_module, "_by_score", lambda *_: iter([best, base, best, other]))
+    found = candidates_module._best_few(None, [], base, 3)  # type: ignore[arg-type]
+    assert [(one.name, one.kind, one.rank) for one in found] == [
+        ("trial_1", "trial", 1), ("base", "base", 2), ("trial_2", "trial", 3),
+    ]  # fmt: skip

@@ -422,6 +422,11 @@ def test_a_table_need_not_be_in_the_encoding_that_is_likely(likely: str, own: st
         assert decoded(text.encode(own), likely=likely)[0] == text
 
 
+def test_a_letter_far_down_a_table_tells_its_encoding_too() -> None:
+    text = "image,text\n" + "a.png,bone\n" * 9000 + "b.png,kość\n"
+    assert decoded(text.encode(), likely="cp1250")[0] == text
+
+
 @pytest.mark.parametrize("name", ["PAR1", "par1", "%PDF", "PK"])
 def test_a_column_may_be_named_as_another_form_begins(tmp_path: Path, name: str) -> None:
     (tmp_path / "t.csv").write_text(f"{name},b\n1,2\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -147,6 +148,18 @@ def test_what_the_card_says_of_scores_and_evaluations(
     assert model_card.external_evaluations(tmp_path) == [
         "- c\\*, 2026-01-02: 0.5000 (too few cases for an interval), 1 example"
     ]
+    with (tmp_path / model_card.EXTERNAL).open("a") as file:
+        file.write("\n{}\n")
+    with pytest.raises(UserError, match="line 2 holds no evaluation"):
+        model_card.external_evaluations(tmp_path)
+
+
+def test_an_export_needs_both_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    export._require_packages()
+    for name in ("onnx", "onnxruntime"):
+        with monkeypatch.context() as patch, pytest.raises(UserError, match=r"distune\[export\]"):
+            patch.setitem(sys.modules, name, None)
+            export._require_packages()
 
 
 def test_dev_examples_are_those_of_dev_alone() -> None:

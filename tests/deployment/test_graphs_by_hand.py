@@ -83,6 +83,14 @@ def test_a_graph_answers_what_it_computes(tmp_path: Path) -> None:
         found.probabilities(pixels[:, :, :1], None)
 
 
+def test_a_graph_is_told_what_each_example_lacks(tmp_path: Path) -> None:
+    found, seen = loaded(graph(tmp_path / "m.onnx")), []
+    found._session = SimpleNamespace(run=lambda names, feed: seen.append(feed) or [np.zeros((1, 3))])
+    lacks = np.arange(20) == 17
+    found.probabilities(np.zeros((20, 3, 2, 2), np.uint8), None, {"image": lacks})
+    assert [feed["image_absent"].tolist() for feed in seen] == [[False] * 16, [False, True, False, False]]
+
+
 def test_a_graph_of_8_bits_answers_one_by_one_and_any_other_in_batches(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 3, 2, 2), np.uint8)
     for quantised, sizes in ((False, [16, 16, 8]), (True, [1] * 40)):

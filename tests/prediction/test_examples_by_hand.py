@@ -516,6 +516,18 @@ def test_pictures_in_memory_are_known_by_their_pixels() -> None:
     assert one is not None and one == same != other
 
 
+def test_a_disk_that_fails_is_no_image_that_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> str:
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(novelty, "image_fingerprint", refuse)
+    number = errno.ENOENT
+    assert contents_of([Example("x", "a.png", None)], PixelRules()) == [None]
+    number = errno.EIO
+    with pytest.raises(OSError):
+        contents_of([Example("x", "a.png", None)], PixelRules())
+
+
 def test_examples_that_were_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = {"a.png": "1", "b.png": "2"}
     monkeypatch.setattr(novelty, "image_fingerprint", lambda image, rules: digests[image] + str(rules.window))

@@ -18,7 +18,7 @@ from distune.data.pixels.images import FRAME
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.prediction.trained import fitted_temperatures
-from distune.reporting.mistakes import write_mistakes
+from distune.reporting.mistakes import other_data, write_mistakes
 from distune.reporting.thumbnails import SIDE, thumbnail
 from tests.volumes import write_volume
 
@@ -253,6 +253,15 @@ def test_of_a_file_of_several_frames_the_example_s_own_is_shown(
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
         assert pixels is not None and [half.mean() > 128 for half in (pixels[:, :16], pixels[:, 16:])] == lit
     assert thumbnail(f"scan.dcm{FRAME}9", data) is None is thumbnail("elsewhere.dcm", data)
+
+
+@pytest.mark.parametrize(("answer", "lines"), [(True, 0), (None, 0), (False, 1)])
+def test_data_are_others_where_that_is_known(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: bool | None, lines: int
+) -> None:
+    monkeypatch.setattr("distune.reporting.mistakes.read_table", lambda *_, **__: None)
+    monkeypatch.setattr("distune.reporting.mistakes.was_trained_on", lambda *_: answer)
+    assert len(other_data(tmp_path, Config())) == lines
 
 
 @pytest.mark.slow

@@ -279,6 +279,16 @@ def test_a_table_s_ranges_are_entered_by_hand(is_known: bool) -> None:
     assert "first enter" not in text(usage._elsewhere(own, Path("s.yaml")))
 
 
+def test_what_was_tried_are_values_of_trials_that_ended_well() -> None:
+    trials = (
+        TrialRecord(0, "complete", 0.5, {"a": 1}),
+        TrialRecord(1, "pruned", None, {"a": 2}),
+        TrialRecord(2, "failed", None, {"a": 3}),
+        TrialRecord(3, "complete", 0.5, {"b": 4}),
+    )
+    assert starting_values._tried("a", replace(study(), trials=trials)) == [1, 2]
+
+
 def test_ranges_narrow_only_a_search_that_starts_inside_them(tmp_path: Path) -> None:
     place = folder(tmp_path / "s", "best_config.yaml")
     whole = text(usage._elsewhere(findings(study(folder=place)), tmp_path / "my r.yaml"))

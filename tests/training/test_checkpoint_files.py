@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -244,6 +245,36 @@ def test_what_is_no_error_of_the_disk_stays_what_it_is(tmp_path: Path) -> None:
         checkpoint_module._errors_of_the_system(tmp_path),
     ):
         raise safetensors.SafetensorError("a header")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        safetensors.SafetensorError("I/O error: (os error 28)"),
+        RuntimeError("unable to mmap 8 bytes from file </c>: (28)"),
+        OSError("no number (os error 28)"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_full_disk_is_one_whoever_says_so(error: Exception, tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, checkpoint_module._errors_of_the_system(tmp_path / "c"):
+        raise error
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "c"))
+
+
+def test_the_last_checkpoint_is_written_last(clock: SimpleNamespace) -> None:
+    saved: list[float] = []
+    slow = iter([0.05, 0.0])
+
+    def save(checkpoint: Checkpoint) -> None:
+        time.sleep(next(slow))
+        saved.append(float(checkpoint.tensors["model"]["a"]))
+
+    with CheckpointWriter(SimpleNamespace(save=save)) as writer:  # type: ignore[arg-type]
+        for number in (1.0, 2.0):
+            clock.now += 10.0
+            writer.save(partial(Checkpoint, {"model": {"a": torch.tensor(number)}}, {}), last=True)
+    assert saved == [1.0, 2.0]
 
 
 def test_a_checkpoint_that_is_no_regular_file_is_not_read(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from scipy import stats
 from distune.confirmation.statistics.decision import (
     Decision,
     _covariance,
+    _deviations,
     candidates_of,
     decide,
     expected_maximum,
@@ -184,3 +185,10 @@ def test_the_interaction_counts_once_in_the_errors_of_a_decision_by_hand() -> No
     assert found[0, 0] == pytest.approx(1 / 24 + 1 / 16 - 1 / 48)
     assert found[1, 1] == pytest.approx(1 / 12)
     assert found[0, 1] == found[1, 0] == pytest.approx(1 / 24)
+
+
+def test_gains_that_vary_together_are_drawn_with_the_base_at_one_rank() -> None:
+    """Two gains that are the same have the same draws, whatever the spread of the base's seeds was."""
+    tables = [np.random.default_rng(seed).random((12, 3)) for seed in (0, 1)]
+    draws = _deviations(np.ones((2, 2)) * 1e-4, [tables[0], tables[1], tables[1]])
+    assert draws[:, 0] == pytest.approx(draws[:, 1], abs=1e-6)
