@@ -179,7 +179,7 @@ def test_trials_of_another_program_are_left_out_of_a_study_of_ours_alone() -> No
         study = optuna.create_study(direction="minimize")
         study.add_trials(
             [
-                create_trial(value=0.5, user_attrs={"overrides": {}, "seconds": 1.0}),
+                create_trial(value=0.5, user_attrs={"overrides": {}, "seconds": 0.0}),
                 create_trial(value=0.6),
                 create_trial(state=TrialState.PRUNED),
                 create_trial(state=TrialState.FAIL),

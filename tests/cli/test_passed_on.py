@@ -27,8 +27,10 @@ def test_errors_passes_everything_on(distune: Command, called: Any) -> None:
     options = "--split test --out x.html --overwrite --most 3 --data-root d --storage sqlite:///x.db"
     assert distune("errors", "s", *options.split())[0] == 0
     given = {"split": "test", "most": 3, "data_root": Path("d"), "overwrite": True}
-    assert calls == [(Path("run"), None, plain), (Path("run"), Path("x.html"), given)]
-    assert behind == [("s", None, {}), ("s", "sqlite:///x.db", {})]
+    assert distune("errors", "s", "--out", "x.html")[0] == 0
+    one, page = Path("run"), Path("x.html")
+    assert calls == [(one, None, plain), (one, page, given), (one, page, plain)]
+    assert behind == [("s", None, {}), ("s", "sqlite:///x.db", {}), ("s", None, {})]
 
 
 def test_plugins_are_loaded_before_a_command_runs(distune: Command, called: Any) -> None:

@@ -89,6 +89,10 @@ def test_the_dashboard_of_a_study_s_file(tmp_path: Path, called: Callable[..., A
             OSError(errno.ENOSPC, "full", "/temporary/distune-x/y"),
             " or set TMPDIR to a folder that can be written",
         ),
+        (
+            OSError(errno.ENOSPC, "full", "/temporary/tmpk3x0/y"),  # of a library
+            " or set TMPDIR to a folder that can be written",
+        ),
         (RuntimeError("full"), "; free some space"),
     ],
 )

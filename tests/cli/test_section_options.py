@@ -139,7 +139,7 @@ def test_a_section_becomes_the_options_of_a_command() -> None:
     class Own(ConfigSection):
         count: int = Field(3, description="How [many]\n  there are.")
         names: tuple[str, ...] = Field((), description="Which.")
-        is_on: bool = False
+        is_it_on: bool = False
 
     heard: list[Any] = []
 
@@ -149,9 +149,9 @@ def test_a_section_becomes_the_options_of_a_command() -> None:
         heard.append((first, given, last))
 
     signature = inspect.signature(command)
-    assert list(signature.parameters) == ["first", "number", "names", "is_on", "last"]
-    assert {name: one.default for name, one in signature.parameters.items() if name in ("number", "is_on")} == {
-        "number": None, "is_on": None,
+    assert list(signature.parameters) == ["first", "number", "names", "is_it_on", "last"]
+    assert {name: one.default for name, one in signature.parameters.items() if name in ("number", "is_it_on")} == {
+        "number": None, "is_it_on": None,
     }  # fmt: skip
     option = signature.parameters["number"].annotation.__metadata__[0]
     assert (option.default, *option.param_decls) == (
@@ -159,7 +159,8 @@ def test_a_section_becomes_the_options_of_a_command() -> None:
     ) and option.help == "How \\[many] there are. Default: 3."
     names = signature.parameters["names"].annotation.__metadata__[0]
     assert names.help == "Which." and names.parser("a, b") == ["a", "b"]
-    command(first="x", number=None, names=["a"], is_on=False, last=8)
-    command(first="x", number=0, names=None, is_on=None, last=8)
-    assert heard == [("x", {"own.names": ["a"], "own.is_on": False}, 8), ("x", {"own.count": 0}, 8)]
+    assert signature.parameters["is_it_on"].annotation.__metadata__[0].default == "--is-it-on"
+    command(first="x", number=None, names=["a"], is_it_on=False, last=8)
+    command(first="x", number=0, names=None, is_it_on=None, last=8)
+    assert heard == [("x", {"own.names": ["a"], "own.is_it_on": False}, 8), ("x", {"own.count": 0}, 8)]
     assert command.__doc__ == "Says it."

@@ -135,7 +135,17 @@ def test_a_plan_is_the_same_wherever_the_data_lie_and_another_with_other_values(
     names = [plan_name("s", each, (1, 2), "d") for each in (candidates, elsewhere, other)]
     assert names[0] == names[1] != names[2]
     assert plan_name("s", candidates, (1, 3), "d") != names[0] != plan_name("s", candidates, (1, 2), "e")
-    assert config_identity(base) == config_identity(with_values(base, {"data.root": "elsewhere"}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "is_another"),
+    [("training.accumulation", 2, False), ("data.root", "elsewhere", False), ("seed", 7, True)],
+)
+def test_configs_are_the_same_but_for_what_changes_no_result_or_by_chance_alone(
+    key: str, value: Any, is_another: bool
+) -> None:
+    one = Config()
+    assert (config_identity(with_values(one, {key: value})) != config_identity(one)) is is_another
 
 
 def test_one_modality_each_is_the_student_alone_without_an_encoder() -> None:

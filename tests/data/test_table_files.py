@@ -168,6 +168,7 @@ def test_numbers_lists_and_nothing_in_json_lines(tmp_path: Path) -> None:
     file = open_table(tmp_path / "t.jsonl")
     assert file.header == ["a", "b", "c", "d"]
     assert list(file.rows) == [(1, ["1", "2.0", "", ""]), (3, ["true", "", "1;x", "é"])]
+    assert list(file.lists) == ["c"] and file.lost == [], "a cell can hold it"
     (tmp_path / "t.jsonl").rename(tmp_path / "t.NDJSON")
     assert open_table(tmp_path / "t.NDJSON").header == file.header
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,6 +144,23 @@ def test_what_the_hub_refuses_is_one_sentence_that_says_what_to_do(error: Except
         assert said.value.__cause__ is raised
         if isinstance(error, OSError) and error.errno is not None:
             break  # behind another error the disk is a reason among others
+
+
+def test_a_download_is_tried_again_where_the_hub_refuses_for_the_moment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Any] = []
+
+    def download(*given: str, **more: Any) -> str:
+        asked.append((given, more["revision"]))
+        if len(asked) == 1:
+            raise answered(503)
+        return str(tmp_path / "x")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    retry = HubRetry(sleep=lambda seconds: None, clock=itertools.count().__next__)
+    assert fetch_module._download("a/b", "x", "c0ffee", retry) == tmp_path / "x"
+    assert asked == [(("a/b", "x"), "c0ffee")] * 2
 
 
 def test_a_transfer_counts_within_its_total_and_ends_at_an_interrupt() -> None:

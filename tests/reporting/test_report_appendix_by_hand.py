@@ -141,6 +141,9 @@ def test_classes_calibration_and_missing_inputs_are_of_the_recommended_and_the_b
     assert "`trial_0001`" in text(recommended.classes({**found, "contenders": first})), (
         "the base has no score"
     )
+    (table,) = recommended.calibration(found).blocks  # type: ignore[union-attr]
+    assert table.numeric == {column for column, title in enumerate(table.header)  # type: ignore[union-attr]
+                             if title not in ("Contender", "Task")}  # fmt: skip
     assert "fitted on dev" in calibrated and "| 1.5000 [" in calibrated
     assert "these very examples" in text(recommended.calibration({**found, "split": "dev", "contenders": {
         "trial_0001": {**trained(), "splits": {"dev": trained()["splits"]["test"]}}}}))  # fmt: skip

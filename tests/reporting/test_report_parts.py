@@ -543,11 +543,14 @@ def test_a_headline_ends_in_its_own_question_mark_or_a_colon() -> None:
 
 
 def test_the_files_of_a_study_and_its_database_are_named_from_its_folder(tmp_path: Path) -> None:
-    place = folder(tmp_path / "s", "best_config.yaml")
+    place = folder(tmp_path / "s.v2", "best_config.yaml")
     other = tmp_path / "ranges.yaml"
+    (tmp_path / "s.db").touch()  # of another study
     assert "Study database" not in text(files.section(findings(study(folder=place)), []))
-    (tmp_path / "s.db").touch()
+    (tmp_path / "s.v2.db").touch()
     shown_files = text(files.section(findings(study(folder=place)), [("Ranges", other)]))
-    assert f"{tmp_path}/s.db" in shown_files and str(other) in shown_files
+    assert f"{tmp_path}/s.v2.db" in shown_files and str(other) in shown_files
     assert "best_config.yaml" in shown_files and f"{place}/best_config.yaml" not in shown_files
     assert "no folder" in text(files.section(findings(study()), []))
+    nowhere = text(files.section(findings(study()), [("Ranges", other)]))
+    assert str(other) in nowhere and "no folder" not in nowhere

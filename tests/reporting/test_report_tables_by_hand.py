@@ -211,6 +211,7 @@ def test_values_that_the_best_share() -> None:
     both = text(patterns.section(findings(importance=Importance(shares, 0.1, 20, 0.1, ()))))
     assert "matter more than" in both
     none = text(patterns.section(findings(importance=Importance(shares, 0.9, 20, 0.1, ()))))
+    assert "an effect of 0.1000" in none, "that none stands out does not say that none matters"
     assert patterns.NOTHING_STANDS_OUT in none and "too short" in text(
         patterns.section(findings(importance=Unknown("too short")))
     )

@@ -229,6 +229,12 @@ def test_images_behind_links_are_found_and_said(
     assert layout.follow_links
     assert "links" in layout.columns[0].why
     assert not look(folder, COLUMNS).follow_links
+    for name in ("annotations", "images"):  # the first one is found first
+        (elsewhere / name).mkdir()
+        for number in range(60):
+            (elsewhere / name / f"{number}.png").symlink_to(folder / f"photos/{number}.png")
+    (elsewhere / "photos").unlink()
+    assert look(elsewhere, {"file": FILES, "kind": KINDS}).root == elsewhere / "images"
 
 
 def test_no_images_or_no_labels_is_an_error_that_says_what_to_name(folder: Path, tmp_path: Path) -> None:

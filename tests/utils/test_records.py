@@ -12,7 +12,7 @@ import pytest
 from distune.utils.files.json_files import DEEPEST, as_json, parse_json
 from distune.utils.files.jsonl import append_line, read_lines
 from distune.utils.files.paths import check_appendable
-from distune.utils.files.sealed_files import read_sealed, was_changed, write_sealed
+from distune.utils.files.sealed_files import missing_beside, read_sealed, was_changed, write_sealed
 from distune.utils.forms import Form, fault
 
 
@@ -50,6 +50,19 @@ def test_the_checksum_of_a_record_is_the_one_that_it_always_had(tmp_path: Path) 
     write_sealed(record, {"score": 0.5, "a": [1]}, [page])
     held = json.loads(record.read_text())
     assert (held["files"], held["checksum"]) == ({"page.csv": f"{zlib.crc32(b'page'):08x}"}, "54524a09")
+
+
+def test_what_a_record_names_and_is_gone_is_told_of_a_sound_record_alone(tmp_path: Path) -> None:
+    record, page = tmp_path / "record.json", tmp_path / "page.csv"
+    page.touch()
+    write_sealed(record, {"a": 1}, [page])
+    assert missing_beside(record) == []
+    page.unlink()
+    assert missing_beside(record) == [page]
+    for damaged in (record.read_text()[:-9], record.read_text().replace("1", "2"), "[1]"):
+        record.write_text(damaged)
+        assert missing_beside(record) == []
+    assert missing_beside(tmp_path / "none.json") == []
 
 
 def test_a_record_of_no_files_names_none(tmp_path: Path) -> None:

@@ -286,10 +286,12 @@ def test_why_the_width_of_a_model_of_one_encoder_is_not_searched():
     assert "student_fusion_dim is not searched: a student of one encoder" in width
     assert "student_fusion_layers is not searched: it has no effect with student.text.name" in layers
     assert left_out(space, base) == [], "nobody asked for these"
-    other = base_config(teacher__vision="none")
-    alone = build_space(other, only=("teacher_fusion_dim", "alpha"), ignored=fields_without_effect(other))
-    (line,) = left_out(alone, other, ("teacher_fusion_dim", "alpha"))
-    assert "a teacher of one encoder" in line
+    other = base_config(teacher__vision="none", student__vision="none")
+    only = ("teacher_fusion_dim", "student_fusion_dim", "alpha")
+    alone = build_space(other, only=only, ignored=fields_without_effect(other))
+    of_teacher, of_student = left_out(alone, other, only)
+    assert "teacher_fusion_dim is not searched: a teacher of one encoder" in of_teacher
+    assert "student_fusion_dim is not searched: a student of one encoder" in of_student
 
 
 def test_conditions_that_form_a_circle_are_refused():

@@ -197,6 +197,26 @@ def test_a_driver_whose_cursors_show_no_connection_is_watched_too():
     assert asked == [("SELECT 1", ())]
 
 
+def test_the_connection_of_a_cursor_is_ended_where_its_server_is_frozen(monkeypatch):
+    monkeypatch.setattr(slow_answers, "QUIET_SECONDS", 0.015)
+    monkeypatch.setattr(slow_answers, "FROZEN_SECONDS", 0.02)
+    monkeypatch.setattr(slow_answers, "waiting_for", slow_answers.Watch())
+    engine = create_engine("sqlite://")
+    slow_answers.say_slow_answers(engine, "of a frozen server")
+    for call, given in (("do_execute", [()]), ("do_executemany", [[]]), ("do_execute_no_params", [])):
+        ours, servers = socket.socketpair()
+        with ours, servers:
+            ours.settimeout(2)
+            heard = []
+
+            def wait(*_, heard=heard, connection=ours):
+                heard.append(connection.recv(1))
+
+            cursor = SimpleNamespace(connection=ours, execute=wait, executemany=wait)
+            getattr(engine.dialect, call)(cursor, "SELECT 1", *given)
+            assert heard == [b""], call
+
+
 def test_a_forked_process_ends_no_connection_of_its_parent(monkeypatch):
     monkeypatch.setattr(slow_answers, "QUIET_SECONDS", 0.03)
     monkeypatch.setattr(slow_answers, "FROZEN_SECONDS", 0.05)
