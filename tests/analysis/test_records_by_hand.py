@@ -258,13 +258,14 @@ def test_what_cannot_be_used_of_a_table_is_named_by_its_row(tmp_path: Path) -> N
         table(
             tmp_path,
             "number,value,state,duration\n0,inf,COMPLETE,1\n0,x,DONE,soon\n"
-            "-1,0.5,COMPLETE,-5 days\n1000000,0.5,COMPLETE,-1\ninf,0.5,COMPLETE,1\n",
+            "-1,0.5,COMPLETE,-5 days\n1000000,0.5,COMPLETE,-1\ninf,0.5,COMPLETE,1\n"
+            f"7,0.5,COMPLETE,{'9' * 400} days 00:00:01.5\n",
         )
     said = str(refused.value)
     for part in (
         "row 2: value is 'inf'", "row 3: value is 'x'", "row 3: state is 'DONE'", "row 3: duration is 'soon'",
         "row 4: number is '-1'", "row 5: number is '1000000'", "row 6: number is 'inf'", "number 0 occurs 2 times",
-        "row 4: duration is '-5 days'", "row 5: duration is '-1'",
+        "row 4: duration is '-5 days'", "row 5: duration is '-1'", "row 7: duration is '999",
     ):  # fmt: skip
         assert part in said
     for text, token in (

@@ -122,6 +122,7 @@ def test_only_what_is_known_to_be_other_data_is(study: StudyRecord, tmp_path: Pa
     alike = side_by_side([same])[0]
     weighted = replace(alike, data="z", asked={"kind": TaskConfig(weight=2)})
     assert on_different_data([weighted, replace(weighted, data="y")])
+    assert on_different_data([weighted, replace(weighted, data="y", asked=None)])
     assert not on_different_data([replace(alike, asked={}), weighted]), (
         "a fingerprint is of what tasks count with, too"
     )

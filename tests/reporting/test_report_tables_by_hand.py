@@ -183,6 +183,10 @@ def test_what_a_range_cuts_off_and_what_a_table_holds() -> None:
         == "the only value in the table, so no choice"
     )
     assert notes(narrowed, of_alpha(0.5, 0.6, space_source="observed")) == "all that the table holds"
+    low = replace(ALPHA, low=0.0, high=0.3)
+    assert notes(low, of_alpha(0.1, 0.5, 0.9, space_source="observed")) == "1 of 3 trials", (
+        "none was searched"
+    )
     wide = text(starting_values.section(
         findings(of_alpha(0.1, 0.5, 0.9, base_config={"distillation": {"alpha": 0.5}}),
                  ranges=ranges(replace(ALPHA, low=0.0, high=1.0), trials=(outside,), complete=4)), None))  # fmt: skip

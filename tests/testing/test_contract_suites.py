@@ -88,6 +88,12 @@ def test_the_medpix_reader_passes(demo_root: Path, folders: Callable[[], Path]) 
     assert failures(Medpix(demo_root), tmp_path=folders) == set()
 
 
+def test_a_loss_has_the_weights_of_its_seed() -> None:
+    suite = suite_of(LossContract, loss=Dead)
+    first, same, other = (suite.build(seed).unused.weight for seed in (1, 1, 2))
+    assert torch.equal(first, same) and not torch.equal(first, other)
+
+
 class TwoTables(ReaderContract):
     """Of its two tables only one is looked at."""
 

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -16,7 +17,7 @@ from study_helpers import base_config, settings_of
 from distune.errors import UserError
 from distune.tuning.coordinator.leases import PREFIX, Lease, this_host
 from distune.tuning.staged import SUFFIX, split_settings
-from distune.tuning.study import read_only
+from distune.tuning.study import names, read_only
 from distune.tuning.study.names import (
     _can_resume,
     _newest,
@@ -236,3 +237,16 @@ def test_the_study_to_resume_is_looked_for_where_the_command_keeps_it(tmp_path: 
     assert study_to_continue(tmp_path, url, settings, 1) is None
     (tmp_path / f"{settings.base.name}_tuning_9.db").write_text("no database")
     assert study_to_continue(tmp_path, None, settings, 4) is None
+
+
+def test_a_study_is_resumed_by_the_question_of_its_teachers_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    settings, teacher = settings_of(), settings_of(seed=9)
+    with opened(f"sqlite:///{tmp_path}/s.db") as storage:
+        open_study(storage, "s", settings)
+    monkeypatch.setattr(names, "_newest", lambda *given: ["s"])
+    monkeypatch.setattr(names, "_can_resume", lambda *given: asked.append((given[0], *given[2:])))
+    assert study_to_continue(tmp_path, None, settings, 4, teacher) is None
+    assert asked == [("s", settings, 4, teacher)]
