@@ -70,6 +70,13 @@ def test_bounds_rest_on_the_best_quarter_rounded_up_and_are_those_of_a_search() 
     assert at_bounds(few, rank(few)) == ()
 
 
+def test_what_the_best_trial_does_not_have_has_no_bound() -> None:
+    without = study([{}] + [{"x": 0.99}] * 4, [1 - 0.1 * n for n in range(5)], X)
+    top = rank(without)
+    assert at_bounds(without, replace(top, trials=top.trials * 4)) == ()
+    assert len(at_bounds(without, replace(top, trials=top.trials[1:]))) == 1
+
+
 def test_one_of_two_values_is_no_bound() -> None:
     heads = Parameter("heads", "categorical", choices=(4, 8))
     one = study([{"heads": 8}] * 6, [1 - 0.1 * n for n in range(6)], heads)

@@ -94,7 +94,7 @@ def test_a_trial_that_did_more_than_a_whole_one_saves_nothing(epochs: int, by_st
     saving = cost(one).saving
     assert isinstance(saving, Saving) and saving.by_steps == by_steps
     assert (saving.spent, saving.share(saving.saved)) == (300.0, 100.0 / 400.0)
-    assert Saving(0.0, 0.0, 0.0, 0.0, 0).share(0.0) == 0.0
+    assert (Saving(0.0, 0.0, 0.0, 0.0, 0).share(0.0), Saving(0.0, 9.0, 9.0, 9.0, 0).share(9.0)) == (0.0, 1.0)
 
 
 def test_a_table_that_lacks_trials_does_not_say_what_pruning_saved() -> None:

@@ -204,6 +204,9 @@ def test_the_plan_holds_what_the_numbers_are_read_with(tmp_path: Path) -> None:
     assert plan["notes"][0] == "a note" and "text_tfidf" in plan["notes"][1] and len(plan["notes"]) == 2
     assert plan["may_lack"] is True and plan["study"] == "s"
     assert plan["asked"] == [task.as_plain() for task in table.tasks]
+    later = of(tmp_path, table, trained=all_done, request=ConfirmRequest("s", relevant_gain=0.05))
+    assert later.run([]).reason == "finished"
+    assert read_plan(tmp_path / "s/confirmation")["gains_before"] == [made.request.relevant_gain]
     kept = read_subgroups(tmp_path / "s/confirmation")
     assert kept == {"sex": {"0": "f", "2": "m", "3": "f", "4": "m"}}
 

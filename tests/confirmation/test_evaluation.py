@@ -143,6 +143,10 @@ def test_what_is_evaluated_is_not_asked_again_and_an_interrupt_ends_between_two(
     assert lines == ["1/3  base seed 0: predicted dev, test"]
     assert evaluate_all(evaluation, jobs, show=lines.append)
     assert lines[1:] == ["1/2  base seed 2: predicted dev, test", "2/2  base seed 3: predicted dev, test"]
+    lines.clear()
+    last = [*jobs, Job(4, "base", 4, Config(), tmp_path / "seed_4")]
+    assert evaluate_all(evaluation, last, interrupted=lambda: len(lines), show=lines.append)
+    assert len(lines) == 1, "an interrupt after the last one finds all evaluated"
 
 
 def test_a_damaged_record_is_named_where_no_weights_can_answer_again(table: Table, tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def test_the_form_of_files_tells_a_class_only_above_chance() -> None:
     one_tall = [*forms([10] * 39), FileForm("JPEG", "L", 30, 90)]
     assert [row["median height"] for row in file_section(asked, one_tall).rows] == [10.0, 10.0]
     assert file_section(asked, one_tall).rows[1]["files"] == "PNG RGB: 19, JPEG L: 1"
+    (row, _) = file_section(asked, [FileForm("PNG", "RGB", 30, 90)] * 40).rows
+    assert (row["median width"], row["median height"]) == (30.0, 90.0)
 
 
 def test_what_stands_more_than_once_counts_without_its_first() -> None:

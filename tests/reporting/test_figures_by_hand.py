@@ -373,6 +373,13 @@ def test_gains_of_very_different_size_have_scales_of_their_own(
     assert [len(group) for group in bars._by_size(gains)] == sizes
 
 
+def test_a_narrow_interval_far_from_zero_reaches_far() -> None:
+    gains = [
+        bars.Gain(str(middle), middle, middle - 0.01, middle + 0.01, True) for middle in (0.0, 0.5, -0.5)
+    ]
+    assert [[gain.label for gain in group] for group in bars._by_size(gains)] == [["0.0"], ["0.5", "-0.5"]]
+
+
 def test_each_scale_has_its_own_gains(draw: Draw) -> None:
     gains = [bars.Gain(str(each), 0.0, -each, each / 2, False) for each in (0.01, 0.02, 0.5)]
     plots, (_, alt, caption) = draw(bars, lambda: bars.draw_gains(gains))

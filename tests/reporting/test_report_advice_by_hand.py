@@ -145,6 +145,7 @@ def test_what_failed_at_which_values_and_what_to_do() -> None:
     nan = FailureKind("not_finite", (3,), "n", {"student_lr": (0.1, 0.5), "T": (1.0, 2.0)})
     crash = FailureKind("crash", (4,), "c")
     assert failing(memory, many=False) == ""
+    assert all(f"{name} " in recommendations._where(nan) for name in nan.apart)
     shown = failing(memory, nan, crash)
     assert "2 × out of memory, all with batch 32 to 64" in shown and "training.batch_size" in shown
     assert "the upper end of student_lr;" in shown, "of the parameters apart, the learning rates"

@@ -237,6 +237,13 @@ def test_before_a_confirmation() -> None:
     assert table[first_screen.DISTILLATION][0] == "Not known" and "Score" in table
 
 
+def test_beside_the_config_to_use_stand_its_file_and_why_as_far_as_there_are_any(tmp_path: Path) -> None:
+    (tmp_path / "best_config.yaml").touch()
+    placed = findings(study(folder=tmp_path))
+    said = [first_screen._file_and(*given) for given in ((placed, "why"), (placed, ""), (findings(), "why"))]
+    assert said == ["best_config.yaml; why", "best_config.yaml", "why"]
+
+
 def test_the_metric_of_another_program_is_shown_and_never_obeyed() -> None:
     assert (
         first_screen._metric(findings(study(metric="a\x1b[31m\nb"))) == "a\N{REPLACEMENT CHARACTER}[31m b; "

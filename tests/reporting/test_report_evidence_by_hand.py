@@ -411,13 +411,13 @@ def test_base_and_best_of_a_search_side_by_side() -> None:
 
 
 ALPHA = Parameter("alpha", "float", 0.1, 1.0, log=True)
-GAMMA = Parameter("gamma", "float", 0.1, 1.0, when={"loss": ("combined", "crd")})
+GAMMA = Parameter("gamma", "float", 0.1, 1.0, when={"loss": ("combined", "crd"), "sampler": ("a",)})
 
 
 def test_the_space_that_was_searched() -> None:
     whole = text(methodology._space(findings(study(space={"alpha": ALPHA, "gamma": GAMMA}))))
     assert "| `alpha` (label weight) | [0.1, 1.0] (log scale) | always |" in whole
-    assert "`loss` is combined or crd |" in whole and "no record of its space" not in whole
+    assert "`loss` is combined or crd, `sampler` is a |" in whole and "no record of its space" not in whole
     plain = text(methodology._space(findings(study(space={"alpha": ALPHA}))))
     assert "Searched when" not in plain and "(log scale) |" in plain
     table = text(methodology._space(findings(study(space={"alpha": ALPHA}, space_source="observed"))))

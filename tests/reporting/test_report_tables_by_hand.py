@@ -47,6 +47,10 @@ def test_trials_are_ranked_with_their_values_in_the_order_that_readers_know() ->
     assert first == ("1", "1", "0.6000", "1.00e-03", "—", "3.00", "vanilla", "dim=256", "0.100")
     assert second == ("2", "0 (base)", "0.5000", "1.00e-03", "0.500", "3.00", "vanilla", "dim=256", "0.100")
     assert table.numeric == {0, 1, 2, 3, 4, 5, 8}
+    mixed = results.top_table(
+        findings(study(trial(0, 0.5, params={"a": 1}), trial(1, 0.6, params={"a": "x"})))
+    )
+    assert mixed.numeric == {0, 1, 2}, "of a column of words a number is one, too"
 
 
 @pytest.mark.parametrize(
@@ -241,11 +245,11 @@ def test_what_the_study_ran_on() -> None:
     trials = (
         trial(0, 0.5, device="GPU", memory_mb=1000.0, device_memory_mb=400.0, worker="w0"),
         trial(1, 0.5, device="GPU", memory_mb=3000.0, device_memory_mb=0.0, worker="w1"),
-        trial(2, 0.5, device="CPU, 1 threads"),
+        trial(2, 0.5, device="CPU, 1 threads", memory_mb=500.0),
     )
     shown = text(resources.section(findings(study(*trials))))
     assert "| Devices | GPU (2 of 3 trials), CPU, 1 thread (1 of 3 trials) |" in shown
-    assert "| Peak memory of a worker | 3.0 GB, on average 2.0 GB |" in shown
+    assert "| Peak memory of a worker | 3.0 GB, on average 1.5 GB |" in shown
     assert (
         "| Peak memory of the device | 400 MB |" in shown
         and "| Workers | 2 |" in shown

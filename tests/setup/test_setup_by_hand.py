@@ -465,6 +465,16 @@ def test_what_check_says(monkeypatch: pytest.MonkeyPatch, tiny_config: Callable[
     assert any("distillation.beta: 5.0 has no effect" in line for line in without_effect)
 
 
+def test_epochs_are_as_many_as_the_train_split_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(init, "fitting", refusing_as(init.fitting, lambda *_: _tiny(False, "a test")))
+    for name in "abcd":
+        Image.new("L", (8, 8), ord(name)).save(tmp_path / f"{name}.png")
+    rows = [f"{'abcd'[n % 4]}.png,{'xy'[n % 2]},{('train', 'dev')[n >= 64]}" for n in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,kind,part", *rows]))
+    config = load_config(prepare(tmp_path / "t.csv", tmp_path / "new", Wishes(image="file")).config)
+    assert (config.teacher.epochs, config.student.epochs) == (60, 60), "two steps an epoch, not six"
+
+
 @pytest.mark.slow
 def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[Any] = []

@@ -118,6 +118,22 @@ def test_a_reader_that_looks_at_one_of_its_tables_is_noticed(
     assert "test_names_what_is_damaged" in failures(suite_of(TwoTables, looks_at=looks_at), tmp_path=folders)
 
 
+class KeepsACopy(TwoTables):
+    """Of its own, beside the data."""
+
+    looks_at = "a"
+
+    def read(self, root: Path) -> RawTable:
+        (root / "copy").write_text("a")
+        return super().read(root)
+
+
+def test_a_reader_that_writes_beside_the_data_is_noticed(folders: Callable[[], Path]) -> None:
+    noticed = "test_reads_the_same_twice_and_writes_nothing"
+    assert noticed in failures(suite_of(KeepsACopy), tmp_path=folders)
+    assert noticed not in failures(suite_of(TwoTables, looks_at="a"), tmp_path=folders)
+
+
 class Broken(VanillaLoss):
     """Breaks promises by turns."""
 

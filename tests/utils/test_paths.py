@@ -27,6 +27,7 @@ from distune.utils.files.new_folder import new_folder
 from distune.utils.files.paths import (
     GONE,
     check_is_file,
+    check_no_link,
     in_full,
     in_shell,
     is_file_name,
@@ -73,6 +74,16 @@ def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
             read_file(tmp_path / name)
     with pytest.raises(OSError, match="no regular file"):
         check_is_file(Path("/dev/null"))
+
+
+def test_no_run_is_written_where_a_link_leads_to_be_anything_there_or_not(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    check_no_link(tmp_path / "there", tmp_path / "none")
+    for target in ("there", "none"):
+        link = tmp_path / f"to {target}"
+        link.symlink_to(target)
+        with pytest.raises(UserError, match=f"{link} is a link"):
+            check_no_link(tmp_path / "there", link)
 
 
 def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
