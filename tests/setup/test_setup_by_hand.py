@@ -475,6 +475,14 @@ def test_epochs_are_as_many_as_the_train_split_needs(tmp_path: Path, monkeypatch
     assert (config.teacher.epochs, config.student.epochs) == (60, 60), "two steps an epoch, not six"
 
 
+def test_a_file_that_is_no_image_is_named_with_its_row_of_the_table_that_was_given(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no image")
+    rows = [f"a.png,{'xy'[n % 2]},{('dev', 'train')[n % 4 > 1]}" for n in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,kind,part", *rows]))
+    with pytest.raises(DataError, match=r"not an image(.|\n)* t\.csv:4: "):
+        prepare(tmp_path / "t.csv", tmp_path / "new", Wishes(image="file", labels=("kind",)))
+
+
 @pytest.mark.slow
 def test_a_table_becomes_a_config_and_its_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[Any] = []

@@ -197,6 +197,15 @@ def test_a_driver_whose_cursors_show_no_connection_is_watched_too():
     assert asked == [("SELECT 1", ())]
 
 
+def test_a_server_that_is_slow_is_named_and_keeps_its_connection(monkeypatch, caplog):
+    monkeypatch.setattr(slow_answers, "QUIET_SECONDS", 0.015)
+    ours, servers = socket.socketpair()
+    with ours, servers:
+        with slow_answers.Watch()("of a slow server", ours):
+            time.sleep(0.06)
+        assert ours.send(b"x") == 1 and "of a slow server has not answered" in caplog.text
+
+
 def test_the_connection_of_a_cursor_is_ended_where_its_server_is_frozen(monkeypatch):
     monkeypatch.setattr(slow_answers, "QUIET_SECONDS", 0.015)
     monkeypatch.setattr(slow_answers, "FROZEN_SECONDS", 0.02)
