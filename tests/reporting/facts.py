@@ -32,7 +32,7 @@ def facts_of(markdown: str, *folders: Path) -> str:
             is_of_forest = line == _FOREST
         if is_of_forest:
             line = _SHARE.sub("of a forest", line)
-        if not line.strip():
+        if not line.strip() or line.startswith("<!--"):
             continue
         if line.startswith(("#", "|")):
             shown.append(line)
