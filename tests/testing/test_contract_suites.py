@@ -223,6 +223,19 @@ class InPlace(Broken):
         return found
 
 
+class LetsTheTeacherLearn(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        found = super().forward(student, teacher, labels, index)
+        teacher.logits[0].requires_grad_()
+        return found
+
+
+class Reseeds(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        torch.manual_seed(0)
+        return super().forward(student, teacher, labels, index)
+
+
 class NeedsLabels(Broken):
     def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
         truth = torch.nn.functional.cross_entropy(student.logits[1], labels[:, 1] % 1000)
@@ -260,6 +273,8 @@ class NeedsImages(Broken):
         (FromConstants, "gradient"),
         (InPlace, "as_it_was"),
         (ClearsLabels, "as_it_was"),
+        (LetsTheTeacherLearn, "as_it_was"),
+        (Reseeds, "seed"),
         (NeedsLabels, "unknown"),
         (Unweighted, "task"),
         (ComparesAbsent, "lacks"),

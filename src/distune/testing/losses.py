@@ -113,6 +113,18 @@ class LossContract:
         for given, kept in ((batch.student, same.student), (batch.teacher, same.teacher)):
             assert all(map(torch.equal, _tensors(given), _tensors(kept))), "it changes a tensor in place"
         assert torch.equal(batch.labels, same.labels), "it changes the labels in place"
+        assert not any(each.requires_grad for each in _tensors(batch.teacher)), (
+            "the teacher's outputs are to learn"
+        )
+
+    def test_leaves_the_random_numbers_to_the_seed_of_training(self) -> None:
+        """It may draw some, as dropout does; a seed of its own would repeat them at every step."""
+        batch, loss, drawn = loss_batch(12), self.build(), []
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            self.value(loss, batch)
+            drawn.append(torch.rand(8))
+        assert not torch.equal(*drawn), "it sets a seed; leave that to the config"
 
     def test_a_label_may_be_unknown(self) -> None:
         """Of an example without a label of a task, the teacher's answer counts alone."""

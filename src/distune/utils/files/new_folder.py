@@ -39,7 +39,10 @@ def new_folder(root: Path) -> Iterator[Path]:
         yield draft
         try:
             for name in OF_THE_DESKTOP:
-                (root / name).unlink(missing_ok=True)
+                if (
+                    root / name
+                ).exists():  # else a disk that cannot be written is told by a file that nobody has
+                    (root / name).unlink(missing_ok=True)
             draft.rename(root)
         except OSError as error:
             if error.errno in _TAKEN:
