@@ -312,7 +312,7 @@ def test_a_picture_of_any_mode_is_an_array_with_its_alpha(mode: str, becomes: tu
 
 
 class ByBrightness(ByLength):
-    """The mean of an image's pixels, from 0 to 1, is the probability of `long`; an absent one counts as 0.75."""
+    """The mean of an image's pixels, from 0 to 1, is the probability of `long`; an absent one counts as 0.75; without a text it is half."""
 
     modalities: tuple[Modality, ...] = ("image", "text")
     image_size = 4
@@ -321,7 +321,7 @@ class ByBrightness(ByLength):
     def of_long(self, pixels: Pixels, ids: Ragged | None, absent: Absent) -> NDArray[Any]:
         assert pixels is not None and ids is not None and absent is not None and len(pixels) == len(ids)
         long = np.where(absent["image"], 0.75, pixels.mean(axis=(1, 2, 3)) / 255)
-        return np.where(absent["text"], -long, long)
+        return np.where(absent["text"], long / 2, long)
 
 
 SEEING = Predictor(ByBrightness(), {"kind": 1.0}, Columns(("image",), ("text",)))
@@ -337,7 +337,7 @@ def test_what_cannot_be_read_is_left_out_of_its_batch_and_what_is_absent_is_said
     examples = [Example(str(row), *pair) for row, pair in enumerate(zip(images, texts, strict=True))]
     found = SEEING.answer(examples, is_calibrated=False)
     assert found.rows.tolist() == [0, 2, 3, 4] and found.ids == ("0", "2", "3", "4")
-    assert found.probabilities[0][:, 1] == pytest.approx([0.2, 0.75, 0.8, -0.4])
+    assert found.probabilities[0][:, 1] == pytest.approx([0.2, 0.75, 0.8, 0.2])
     assert len(found.problems) == 2 and "gone.png" in found.problems[0]
 
 
@@ -395,13 +395,29 @@ def test_one_image_or_several_and_their_names() -> None:
             examples_of(images, texts, Columns())
 
 
-def test_answers_that_are_no_numbers_are_refused() -> None:
-    class Broken(ByLength):
+@pytest.mark.parametrize(
+    ("value", "is_sound"),
+    [
+        (np.nan, False),
+        (np.inf, False),
+        (-0.01, False),
+        (1.01, False),
+        (-1e-4, True),
+        (1.0001, True),
+        (0.5, True),
+    ],
+)
+def test_answers_that_are_no_probabilities_are_refused(value: float, is_sound: bool) -> None:
+    class Odd(ByLength):
         def probabilities(self, *given: Any) -> list[NDArray[np.float32]]:
-            return [np.full_like(found, np.nan) for found in super().probabilities(*given)]
+            return [np.full_like(found, value) for found in super().probabilities(*given)]
 
-    with pytest.raises(UserError, match="NaN"):
-        Predictor(Broken(), {"kind": 1.0}, Columns((), ("text",))).predict(None, ["one"])
+    predictor = Predictor(Odd(), {"kind": 1.0}, Columns((), ("text",)))
+    if is_sound:
+        predictor.predict(None, ["one"])
+    else:
+        with pytest.raises(UserError, match="NaN"):
+            predictor.predict(None, ["one"])
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ from distune.utils.files.paths import check_appendable
 _log = logging.getLogger(__name__)
 OnProgress = Callable[[int, int], None]
 """Called with the number of examples that are done, and of all."""
+ROUNDING = 1e-3
+"""By how much a model of low precision may answer less than 0 or more than 1."""
 
 
 @dataclass(frozen=True)
@@ -243,9 +245,10 @@ class Predictor:
         probabilities = [
             joined(part, len(task.classes))[back] for task, part in zip(self.tasks, parts, strict=True)
         ]
-        if not all(np.isfinite(found).all() for found in probabilities):
+        if not all(((found >= -ROUNDING) & (found <= 1 + ROUNDING)).all() for found in probabilities):
             raise UserError(
-                f"{self.source}: its model answers NaN or infinite; its weights are damaged: train or export it again"
+                f"{self.source}: its model answers NaN, or numbers that are no probabilities; its weights are damaged: "
+                "train or export it again"
             )
         if is_calibrated:
             probabilities = [
