@@ -38,11 +38,9 @@ def new_folder(root: Path) -> Iterator[Path]:
     with _drafted(root) as draft:
         yield draft
         try:
-            for name in OF_THE_DESKTOP:
-                if (
-                    root / name
-                ).exists():  # else a disk that cannot be written is told by a file that nobody has
-                    (root / name).unlink(missing_ok=True)
+            for file in (root / name for name in OF_THE_DESKTOP):
+                if file.exists():  # else the fault of a disk would be told of a file that nobody has
+                    file.unlink(missing_ok=True)
             draft.rename(root)
         except OSError as error:
             if error.errno in _TAKEN:
