@@ -312,7 +312,7 @@ def test_a_picture_of_any_mode_is_an_array_with_its_alpha(mode: str, becomes: tu
 
 
 class ByBrightness(ByLength):
-    """The mean of an image's pixels, from 0 to 1, is the probability of `long`; an absent one counts as 0.75; without a text it is half."""
+    """The mean pixel, from 0 to 1, is the probability of `long`; without an image it is 0.75, without a text half."""
 
     modalities: tuple[Modality, ...] = ("image", "text")
     image_size = 4
