@@ -142,6 +142,9 @@ def test_tune_lays_its_options_over_the_section(distune: Command, called: Any) -
     assert (request.fork, asked.name, asked.storage, asked.keep_best) == ("f", "s", "sqlite:///x.db", 0)
     assert (config.seed, config.data.root, config.student.lr) == (9, Path("d"), 0.5)
     assert refreshed == [("s", Path("of/s"), {"storage": "sqlite:///x.db"})]
+    said = "--executor local --set study.gpus_per_trial=0.25"
+    assert distune("tune", "--config", "c.yaml", *said.split())[0] == 0
+    assert calls[-1][0].asked.gpus_per_trial == 0.25, "the command's own word is not the config's"
     assert distune("tune", "--config", "c.yaml", "--gpu", "cpu", "--set", "training.device=cpu")[0] == 2
 
 

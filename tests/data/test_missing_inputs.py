@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,8 @@ def test_they_are_read_where_they_may_be_missing(tmp_path: Path) -> None:
     image, text = table.absent("image"), table.absent("text")
     assert image is not None and image.tolist() == [False, True, False, True, False, False]
     assert text is not None and text.tolist() == [False, False, True, False, False, False]
+    blank = replace(table, texts=("\t ", *table.texts[1:])).absent("text")  # as a plugin's reader may give it
+    assert blank is not None and blank.tolist()[:3] == [True, False, True]
     assert [bool(each) for each in image_fingerprints(table)] == [bool(path) for path in table.images]
     assert len(table.with_images()) == 4
 

@@ -212,6 +212,9 @@ def test_of_plugins_that_are_loaded_those_without_a_part_are_known(
     LOSSES.add("own", loss_that(term), "a")  # type: ignore[attr-defined]
     assert unused_plugins(tiny_config()) == ["my_losses", "my_fusions"]
     assert unused_plugins(with_values(tiny_config(), {"distillation.loss": "own"})) == ["my_fusions"]
+    FUSIONS.add("own", FUSIONS["simple"], "b")
+    for model in ("teacher", "student"):
+        assert unused_plugins(with_values(tiny_config(), {f"{model}.fusion": "own"})) == ["my_losses"]
 
 
 def test_an_error_that_cannot_say_what_it_is_ends_in_one_message(

@@ -148,8 +148,9 @@ def test_what_another_program_added_to_a_study_of_tune_is_left_out_and_said(tmp_
 
 def test_the_best_of_a_minimised_study_is_its_lowest(tmp_path: Path) -> None:
     study_named("low", tmp_path / "low.db", direction="minimize")
-    status = read_status("low", logs=tmp_path)
-    assert status.counts.best == (1, 1.0)
+    for storage in (None, ""):  # as an unset variable gives it
+        status = read_status("low", logs=tmp_path, storage=storage)
+        assert status.counts.best == (1, 1.0)
 
 
 @pytest.mark.slow

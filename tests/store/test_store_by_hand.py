@@ -180,6 +180,8 @@ def test_an_entry_is_listed_with_its_size_use_and_data_set(tmp_path: Path) -> No
     bare = stored(folder)
     assert bare is not None and (bare.last_used, bare.inputs, bare.dataset) == (9.0, {}, "")
     assert stored(tmp_path / "none") is None
+    (folder / "link").symlink_to("gone")
+    assert stored(folder) is not None, "what lies in it is not followed"
 
 
 def test_what_is_named_as_an_entry_but_is_none_is_not_listed(tmp_path: Path) -> None:

@@ -92,6 +92,14 @@ def test_a_reader_makes_no_table(tmp_path: Path) -> None:
         assert load(storage, "s") is not None
 
 
+def test_attributes_of_a_study_of_another_program_may_be_anything(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    optuna.create_study(study_name="s", storage=url).set_user_attr("sampler", 7)
+    with reading(url) as storage:
+        found = load(storage, "s")
+        assert found is not None and found.user_attrs == {"sampler": 7}
+
+
 @pytest.mark.parametrize("table", ["trial_values", "alembic_version"])
 def test_a_view_in_place_of_a_table_is_never_asked(tmp_path: Path, table: str) -> None:
     """In a foreign file it may compute without end."""
