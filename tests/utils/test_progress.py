@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -108,6 +109,10 @@ def test_the_listener_of_an_outer_block_is_heard_again() -> None:
         report_progress("b", 1, 1)
     report_progress("c", 1, 1)
     assert heard == ["inner a", "outer b"]
+    with suppress(ValueError), progress_to(lambda step, done, total: heard.append(step)):
+        raise ValueError
+    report_progress("after an error", 1, 1)
+    assert len(heard) == 2
 
 
 def test_as_many_threads_work_as_are_asked_for() -> None:
