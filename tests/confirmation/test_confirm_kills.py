@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 ENDS = {
     **dict.fromkeys((".json", ".csv", ".yaml", ".md"), b"\n"),
-    ".html": b"</html>",
+    ".html": b" -->\n",
     ".png": b"IEND\xaeB`\x82",
 }
 """With what a whole file of each kind ends."""
