@@ -345,7 +345,7 @@ def test_whatever_byte_of_a_header_is_another_the_file_is_read_or_a_bad_example(
         damaged = bytearray(content)
         damaged[position] ^= 0x1F
         with suppress(UserError):
-            pixels_of(bytes(damaged))
+            assert pixels_of(bytes(damaged)).dtype == np.uint8
 
 
 @pytest.mark.parametrize(

@@ -684,7 +684,9 @@ def test_a_data_frame_is_known_by_what_it_can_do() -> None:
         assert not is_frame(odd)
 
 
-def test_a_folder_is_read_as_the_set_of_the_run_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_read_as_the_set_of_the_run_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "run").mkdir()
     config = Config().replace(
         **{"data.fold": {"number": 1, "of": 3}, "data.reader": "wound", "data.tables": "elsewhere", "seed": 5}
@@ -701,6 +703,7 @@ def test_a_folder_is_read_as_the_set_of_the_run_was(tmp_path: Path, monkeypatch:
         ("p", "q"),
         splits,
         (TASK,),
+        notes=("label kind: '1.0' as '1'",),
     )
 
     def reads(data: DataConfig, seed: int, *, check_images: bool, known: Any) -> Table:
@@ -715,6 +718,7 @@ def test_a_folder_is_read_as_the_set_of_the_run_was(tmp_path: Path, monkeypatch:
     predictor = Predictor(ByLength(), {"kind": 1.0}, source=str(tmp_path / "run"))
     found = labelled(predictor, tmp_path / "set")
     assert (found.name, found.labels, found.groups) == ("set", {"kind": ["short", "long"]}, ("p", "q"))
+    assert table.notes[0] in caplog.messages
     assert read == [(tmp_path / "set", None, None, "wound", 5, False)] and trained == [tmp_path / "run"]
     assert labelled(predictor, str(tmp_path / "set"), name="clinic").name == "clinic"
     with pytest.raises(UserError, match="root"):

@@ -101,6 +101,7 @@ def test_a_page_that_was_edited_is_kept_beside_the_next(run_folder: Path) -> Non
     assert "my notes" not in page.read_text()
 
 
+@pytest.mark.slow
 def test_a_page_of_another_run_or_split_is_replaced_on_request_alone(run_folder: Path) -> None:
     other = shutil.copytree(run_folder, run_folder.with_name("other & more"))
     page = write_mistakes(run_folder, run_folder.with_name("page.html"))

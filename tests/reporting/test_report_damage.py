@@ -265,6 +265,7 @@ def test_what_was_edited_of_a_report_is_kept_beside_the_next(
     assert file.with_stem("report.edited").read_text().endswith("my notes\n")
 
 
+@pytest.mark.slow
 def test_a_report_replaces_that_of_another_study_on_request_alone(few: StudyRecord, tmp_path: Path) -> None:
     write_report(few, tmp_path)
     before = (tmp_path / "report.md").read_bytes()

@@ -13,6 +13,8 @@ from distune.config.section import ConfigSection, HomePath, Name
 ReaderName = Annotated[str, AfterValidator(READERS.check)]
 TaskKind = Literal["single_label", "ordinal", "multi_label"]
 ScoreName = Literal["macro_f1", "balanced_accuracy", "auroc", "average_precision", "quadratic_kappa"]
+MISSING_VALUES = ("nan", "n/a", "null", "<na>", "#n/a")
+"""Words for nothing, in small letters, of a config that names none."""
 
 
 class FoldConfig(ConfigSection):
@@ -117,7 +119,7 @@ class DataConfig(ConfigSection):
     """CSV: column with the patient or case; empty makes every row its own group."""
     label_columns: _Columns | None = None
     """CSV: one column a task (wound: type, severity)."""
-    missing_values: tuple[str, ...] = ("nan", "n/a", "null", "<na>", "#n/a")
+    missing_values: tuple[str, ...] = MISSING_VALUES
     """Cells that hold nothing, in any case, besides empty ones; `none` is a class unless it is listed."""
     subgroup_columns: _Columns = ()
     """Columns (CSV), or fields of an image's description (MedPix: age, sex), by whose values a confirmation scores the

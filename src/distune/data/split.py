@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.config import DataConfig
+from distune.config.data import MISSING_VALUES
 from distune.data.readers.problems import SHOWN, Fault, Faulty, by_cause, by_example
 from distune.data.readers.spellings import case_twins, normal_form
 from distune.data.readers.table_formats import LOST_LISTS, TableError, open_table, row_fault
@@ -86,8 +86,8 @@ def split_csv(
         _log.warning("%s: %s, as a config reads them; here they are a class", metadata, note)
     groups = groups_by_image(images or [""] * len(rows))
     if group_column:
-        if nobody := _missing_words(header, rows, [group_column]):
-            raise DataError(metadata, [f"{note}; say which patient or case each is of" for note in nobody])
+        if unnamed := _missing_words(header, rows, [group_column]):
+            raise DataError(metadata, [f"{note}; say which patient or case each is of" for note in unnamed])
         groups = [normal_form(row[header.index(group_column)]) for row in rows]
         refuse_case_twins(metadata, f"column {group_column!r}", groups)
         for note in group_notes(groups):
@@ -111,7 +111,7 @@ def split_csv(
 
 def _missing_words(header: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[str]) -> list[str]:
     """A line for each column with words for nothing, by the words of a config that names none."""
-    missing = MissingWords(DataConfig(reader="demo").missing_values)
+    missing = MissingWords(MISSING_VALUES)
     for column in columns:
         for row in rows:
             missing(f"column {column!r}", row[header.index(column)])

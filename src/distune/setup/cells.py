@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from distune.config import DataConfig
+from distune.config.data import MISSING_VALUES
 from distune.data.readers.spellings import normal_form
 from distune.errors import UserError
 from distune.utils.text import listed, nearest_hint
@@ -18,7 +18,7 @@ FEWEST_EACH = 5
 """Examples that a class of a label column has on average at least."""
 SAMPLE = 40
 """Cells of a column that are looked at where each costs."""
-_MISSING = {"", *(word.casefold() for word in DataConfig(reader="demo").missing_values)}
+_MISSING = {"", *MISSING_VALUES}
 _NAMED: Mapping[str, re.Pattern[str]] = {
     role: re.compile(rf"(^|[^a-z])({words})([^a-z]|$)")
     for role, words in {

@@ -43,28 +43,22 @@ _BYTE_ORDER = {b"II*\0": "<", b"MM\0*": ">"}
 
 def tiff_is_cut(content: bytes) -> bool:
     """Whether the first directory of a TIFF has no end: behind it stands where the next one is, if only 0."""
-    order = _BYTE_ORDER.get(content[:4])
-    if order is None:
+    if content[:4] not in _BYTE_ORDER:
         return False
-    try:
-        (start,) = struct.unpack_from(order + "I", content, 4)
-        (count,) = struct.unpack_from(order + "H", content, start)
-    except struct.error:
-        return True
-    return bool(len(content) < start + 2 + 12 * count + 4)
+    found = _first_directory(content)
+    return found is None or len(content) < found[1].stop + 4
 
 
 def tiff_value(content: bytes, tag: int) -> int | None:
     """The first 16-bit value of a tag in the first directory of TIFF or EXIF data; None where it has none."""
-    order = _BYTE_ORDER.get(content[:4])
-    if order is None:
+    found = _first_directory(content)
+    if found is None:
         return None
+    order, entries = found
     try:
-        (start,) = struct.unpack_from(order + "I", content, 4)
-        (count,) = struct.unpack_from(order + "H", content, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            found, kind, number = struct.unpack_from(order + "HHI", content, entry)
-            if found == tag and kind == 3:
+        for entry in entries:
+            own, kind, number = struct.unpack_from(order + "HHI", content, entry)
+            if own == tag and kind == 3:
                 place = entry + 8
                 if number > 2:  # more than fits the entry: it holds where the values are
                     (place,) = struct.unpack_from(order + "I", content, place)
@@ -72,6 +66,19 @@ def tiff_value(content: bytes, tag: int) -> int | None:
     except struct.error:
         pass
     return None
+
+
+def _first_directory(content: bytes) -> tuple[str, range] | None:
+    """The byte order of TIFF or EXIF data, and the places of their first entries; None where there are none."""
+    order = _BYTE_ORDER.get(content[:4])
+    if order is None:
+        return None
+    try:
+        (start,) = struct.unpack_from(order + "I", content, 4)
+        (count,) = struct.unpack_from(order + "H", content, start)
+    except struct.error:
+        return None
+    return order, range(start + 2, start + 2 + 12 * count, 12)
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -39,7 +39,7 @@ def new_folder(root: Path) -> Iterator[Path]:
         yield draft
         try:
             for file in (root / name for name in OF_THE_DESKTOP):
-                if file.exists():  # else the fault of a disk would be told of a file that nobody has
+                if file.exists():  # else a fault of the disk would name a file that does not exist
                     file.unlink(missing_ok=True)
             draft.rename(root)
         except OSError as error:
