@@ -42,7 +42,7 @@ def main() -> None:
     given = parser.parse_args()
     config = load_config(given.config, {"data.root": given.data_root, "teacher.epochs": 1})
     compute = compute_for(config.training)
-    rows = read_table(config.data, config.seed, check_images=False)
+    rows = read_table(config.data, check_images=False)
     ratios, whole_seconds, bare_seconds = [], [], []
     with tempfile.TemporaryDirectory() as folder, Store() as store:
         steps = InputSteps(rows, config.data, store, compute, config.seed)

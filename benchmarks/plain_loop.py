@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="a trial of so many epochs a stage; its time is scaled up")
     given = parser.parse_args()
     config = load_config(given.config, {"data.root": given.data_root, "seed": given.seed, **CLASSIC_EPOCHS})
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     plain = PlainRun(config, table)
     count = {role: getattr(config, role).epochs for role in ("teacher", "student")}
     run = {role: given.epochs or epochs for role, epochs in count.items()}

@@ -92,7 +92,7 @@ def main() -> None:
         root = {} if given.data_root is None else {"data.root": str(given.data_root)}
         given.run = train(load_config(given.run, root), out=given.out / "run").folder
     config = load_config(given.run / "config.yaml")
-    examples = read_table(config.data, config.seed, check_images=False)
+    examples = read_table(config.data, check_images=False)
     bundles = bundles_of(given.run, given.out, given.max_score_drop)
     file = written(examples, given.images, given.out)
     many = {"torch": seconds_for(given.run, file, examples.root, given.out)}

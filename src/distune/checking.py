@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from distune.config import Config
 from distune.config.revisions import encoders_of
 from distune.data import Table, read_table
+from distune.data.demo.demo import make_demo
 from distune.distillation import undefined
 from distune.errors import ConfigError, DataError, UserError
 from distune.models.encoders.inspection import inspect_encoder
@@ -33,7 +34,8 @@ def check_experiment(config: Config, source: str, known: Sequence[str] = ()) -> 
     """
     problems = [*known, *undefined(config), *_encoder_problems(config)]
     try:
-        table = read_table(config.data, config.seed)
+        make_demo(config)
+        table = read_table(config.data)
         check_scores(table, config.data.root)
     except DataError as error:
         if not problems:

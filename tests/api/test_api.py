@@ -167,7 +167,7 @@ def test_train_predict_evaluate_and_leave_the_process_as_it_was(
     torch.set_num_threads(threads)
     assert epochs == ["teacher"] * 2 + ["student"] * 3
     assert run.folder.parent == Path("logs/runs").absolute() and run.results["test_split"] == "shut"
-    table = distune.read_table(tiny_config().data, 3)
+    table = distune.read_table(tiny_config().data)
     rows = table.rows("dev")
     frame = pandas.DataFrame(
         {
@@ -235,7 +235,7 @@ def test_a_run_warns_of_a_teacher_that_has_little_to_teach() -> None:
 
 def frame_of(demo_root: Path, config: Config, kind: str) -> Any:
     """The demo set as a data frame whose images are paths, arrays or pictures."""
-    table = distune.read_table(config.data, config.seed)
+    table = distune.read_table(config.data)
     make: dict[str, Callable[[str], Any]] = {
         "paths": str,
         "arrays": lambda path: cv2.imread(path, cv2.IMREAD_UNCHANGED),
@@ -267,12 +267,12 @@ def test_a_data_frame_is_written_once_and_read_like_files(
     monkeypatch.chdir(tmp_path)
     config = tiny_config()
     frame = frame_of(demo_root, config, kind)
-    table = distune.read_table(config.data, config.seed)
+    table = distune.read_table(config.data)
     first = with_data(config, frame)
     written = {path: path.stat().st_mtime_ns for path in first.data.root.rglob("*")}
     assert with_data(config, frame) == first
     assert {path: path.stat().st_mtime_ns for path in first.data.root.rglob("*")} == written
-    found = distune.read_table(first.data, first.seed)
+    found = distune.read_table(first.data)
     assert [task.name for task in found.tasks] == ["modality"] and found.tasks[0].classes == table.tasks[
         0
     ].classes
@@ -284,7 +284,7 @@ def test_a_data_frame_is_written_once_and_read_like_files(
     for row in alone[::20]:
         np.testing.assert_array_equal(decode(found.images[row], 32), decode(by_text[found.texts[row]], 32))
     without = with_data(config, frame.drop(columns="split"))
-    assert {*distune.read_table(without.data, 3).splits} == {"train", "dev", "test"}
+    assert {*distune.read_table(without.data).splits} == {"train", "dev", "test"}
 
 
 def test_the_rows_of_one_image_of_a_data_frame_are_in_one_split_whatever_its_name(
@@ -326,7 +326,7 @@ def test_every_column_that_the_config_asks_for_is_written(
     }  # fmt: skip
     config = tiny_config(**{f"data__{name}": value for name, value in asked.items()})
     found = with_data(config, frame)
-    table = distune.read_table(found.data, found.seed)
+    table = distune.read_table(found.data)
     assert [task.name for task in table.tasks] == ["scan", "modality"]
     assert table.splits.count("dev") == list(frame["split"]).count("val")
     assert len(table) == len(frame) and set(table.subgroups["site"]) == {"a", "ä"}
@@ -347,7 +347,7 @@ def test_a_data_frame_without_texts_is_enough_for_models_that_read_none(
     monkeypatch.chdir(tmp_path)
     config = tiny_config(teacher__text="none", student__text="none")
     found = with_data(config, frame_of(demo_root, config, "paths").drop(columns="text"))
-    assert found.data.text_column is None and len(distune.read_table(found.data, found.seed)) == 80
+    assert found.data.text_column is None and len(distune.read_table(found.data)) == 80
 
 
 @pytest.mark.slow

@@ -101,10 +101,10 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
         lambda given: distune.mistakes("s", data_root=given),
         [*STRANGE, *PATHS],
     ),
-    "read_table": ("config", lambda given: distune.read_table(given, 1), [None, "x", *STRANGE]),
+    "read_table": ("config", lambda given: distune.read_table(given), [None, "x", *STRANGE]),
     "read_table known": (
         "known",
-        lambda given: distune.read_table(CONFIG.data, 1, known=given),
+        lambda given: distune.read_table(CONFIG.data, known=given),
         [None, "x", {"kind": "abc"}, {"kind": [5]}, *STRANGE],
     ),
     "load_config": ("path", lambda given: distune.load_config(given), [None, *STRANGE, *PATHS]),

@@ -155,7 +155,7 @@ def test_rows_without_a_label_are_in_train_with_all_of_their_case(config: Config
         "label": [None if n in (0, 1, 3, 12) else "xy"[n % 2] for n in range(30)],
         "group": [f"p{n // 2}" for n in range(30)],
     }
-    made = read_table(with_data(config, pandas.DataFrame(rows)).data, 1)
+    made = read_table(with_data(config, pandas.DataFrame(rows)).data)
     split_of = dict(zip(made.groups, made.splits, strict=True))
     assert split_of["p0"] == "unlabelled"
     assert {"train", "dev", "test"} <= {*made.splits} and made.splits.count("unlabelled") == 4

@@ -343,7 +343,7 @@ def test_a_frame_is_written_with_its_groups_splits_and_pictures(config: Config, 
         "metadata_dev.csv",
         "metadata_train.csv",
     ]
-    table = distune.read_table(found.data, 0)
+    table = distune.read_table(found.data)
     assert (found.data.reader, found.data.group_column, found.data.label_columns) == (
         "csv",
         "group",
@@ -358,7 +358,7 @@ def test_a_frame_is_written_with_its_groups_splits_and_pictures(config: Config, 
     assert other.data.root != root
     made = [with_data(config.replace(seed=seed), frame(tmp_path)).data for seed in (1, 2, 5, 8)]
     assert len({data.root for data in made}) > 1
-    tables = [distune.read_table(data, 0) for data in made]
+    tables = [distune.read_table(data) for data in made]
     assert all({"train", "dev", "test"} == set(table.splits) for table in tables)
     for table in tables:
         assert len({(group, split) for group, split in zip(table.groups, table.splits, strict=True)}) == 6
@@ -396,7 +396,7 @@ def test_a_frame_that_has_no_splits_is_split_by_the_usual_shares(config: Config)
 def test_a_task_may_be_described_without_columns_of_its_own(config: Config, tmp_path: Path) -> None:
     asked = config.replace(**{"data.tasks": {"kind": {"order": ["b", "a"]}}})
     found = with_data(asked, frame(tmp_path))
-    (task,) = distune.read_table(found.data, 0).tasks
+    (task,) = distune.read_table(found.data).tasks
     assert (task.name, task.kind, task.classes) == ("kind", "ordinal", ("b", "a"))
 
 
@@ -409,7 +409,7 @@ def test_columns_of_frames_and_subgroups_are_no_labels(config: Config, tmp_path:
     held = frame(tmp_path, slice=[""] * 12, sex=["f"] * 12)
     found = with_data(free, held).data
     assert found.label_columns == ("kind",) and found.frame_column == "slice"
-    assert distune.read_table(found, 0).subgroups == {"sex": ("f",) * 12}
+    assert distune.read_table(found).subgroups == {"sex": ("f",) * 12}
     with pytest.raises(DataError, match="'x'"):
         with_data(asked, held)
 
@@ -418,7 +418,7 @@ def test_a_row_without_labels_is_in_train_with_its_case(config: Config, tmp_path
     held = frame(tmp_path, kind=["", *"babababab", "a", "nan"])
     for seed in range(4):
         found = with_data(config.replace(seed=seed, **{"data.missing": "allow"}), held).data
-        table = distune.read_table(found, 0)
+        table = distune.read_table(found)
         splits = dict(zip(table.texts, table.splits, strict=True))
         assert [splits[f"text {n}"] for n in (0, 1, 10, 11)] == ["unlabelled", "train", "train", "unlabelled"]
 
@@ -497,7 +497,7 @@ def test_columns_that_the_config_names_are_those_of_the_frame(config: Config, tm
     renamed = frame(tmp_path).rename(columns={"image": "photo", "group": "ward"})
     of_own = with_data(own, renamed.assign(group="all", image="x")).data
     assert (of_own.image_column, of_own.group_column) == ("photo", "ward")
-    assert distune.read_table(of_own, 0).groups.count("p0") == 2
+    assert distune.read_table(of_own).groups.count("p0") == 2
     assert set(with_data(config, frame(tmp_path, more=list("xy" * 6))).data.label_columns or ()) == {
         "kind",
         "more",
@@ -527,7 +527,7 @@ def test_pictures_keep_their_depth_and_files_their_form(config: Config, tmp_path
     with pytest.raises(DataError, match="row 0: no image"):
         with_data(config, without)
     allowed = with_data(config.replace(**{"data.missing": "allow"}), without)
-    assert distune.read_table(allowed.data, 0).images.count("") == 1
+    assert distune.read_table(allowed.data).images.count("") == 1
 
 
 @pytest.mark.slow

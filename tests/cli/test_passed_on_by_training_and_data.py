@@ -340,10 +340,10 @@ def test_audit_and_check_look_at_the_data_that_is_asked_for(distune: Command, ca
     read = called("distune.data.read_table", "table")
     called("distune.data.audit.audit.audit", report)
     called("distune.cli.audit_output.print_audit")
-    held = nullcontext(SimpleNamespace(data="its data", seed=5))
+    held = nullcontext(SimpleNamespace(data="its data"))
     looked_at = called("distune.data.demo.demo.without_writing", held)
     assert distune("audit", "c.yaml", "--data-root", "d", "--set", "seed=5")[0] == 0
-    assert [config.data.root for config, _ in looked_at] == [Path("d")] and read == [("its data", 5, {})]
+    assert [config.data.root for config, _ in looked_at] == [Path("d")] and read == [("its data", {})]
     assert distune("audit", "c.yaml", "--out", "o/a.json")[1].endswith("wrote o/a.json\n")
     whole = Path("o/a.json").read_text()
     assert read_sealed(Path("o/a.json")) == {

@@ -34,7 +34,7 @@ def test_progress_reaches_who_listens_where_no_terminal_shows_a_bar() -> None:
 @pytest.fixture
 def table(run_folder: Path) -> Table:
     config = load_config(run_folder / "config.yaml")
-    return read_table(config.data, config.seed, check_images=False)
+    return read_table(config.data, check_images=False)
 
 
 def rows_of(file: Path) -> list[dict[str, str]]:

@@ -202,7 +202,7 @@ def test_what_check_says_of_a_data_set(
     tiny_config: Callable[..., Config], called: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tiny_config()
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     kept = replace(table, notes=("first", "second"), dropped=("row 3: odd", "row 4: odd"))
     called("distune.cli.commands.data.chosen_config", config)
     asked = called("distune.setup.check.check", Checked(kept, None, ("to tune it: no",)))

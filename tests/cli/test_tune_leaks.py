@@ -34,7 +34,7 @@ def command(
         tiny_config(teacher__epochs=1, student__epochs=1, search_space=tiny_space),
         {"data.root": str(tmp_path / "leaking")},
     )
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     for train, test in zip(table.rows("train"), table.rows("test"), strict=False):
         shutil.copyfile(table.images[train], table.images[test])
     Path("tiny.yaml").write_text(dump_config(config))

@@ -56,7 +56,7 @@ def write_study(
     folds: int | None = None,
 ) -> Path:
     """A finished study whose trials were never run; returns its SQLite file."""
-    table = read_table(base.data, base.seed)
+    table = read_table(base.data)
     settings = StudySettings(
         base=base, space=build_space(base), dataset=table_fingerprint(table), seed=11, folds=folds
     )

@@ -32,7 +32,7 @@ from tests.stand_ins import refusing_as
 
 def test_words_are_weighted_by_train_alone(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config()
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     train = set(table.rows("train").tolist())
     other = replace(
         table,
@@ -49,7 +49,7 @@ def test_features_are_scaled_by_the_train_part_of_each_fold(
     tiny_config: Callable[..., Config], tmp_path: Path
 ) -> None:
     config = tiny_config()
-    whole = read_table(config.data, config.seed)
+    whole = read_table(config.data)
     whole = replace(
         whole, ids=whole.ids[1:] + whole.ids[:1], labels=np.roll(whole.labels, -1, axis=0)
     )  # its own order
@@ -58,7 +58,7 @@ def test_features_are_scaled_by_the_train_part_of_each_fold(
     _evaluate_folds(evaluation, config, 2, tmp_path, "features_image", raw)
     for number in (1, 2):
         folded = with_values(config, {"data.fold": {"number": number, "of": 2}})
-        table = read_table(folded.data, config.seed)
+        table = read_table(folded.data)
         own = raw[[whole.ids.index(each) for each in table.ids]]
         dev, scaled = table.rows("dev"), standardised_columns(own, table.rows("train"))
         found = read_split_predictions(tmp_path / f"fold_{number}", "dev", table.tasks)
@@ -78,7 +78,7 @@ def test_words_are_those_of_the_train_part_of_each_fold(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     config = tiny_config()
-    whole = read_table(config.data, config.seed, check_images=False)
+    whole = read_table(config.data, check_images=False)
     given: list[Any] = []
 
     def noting(table: Table, place: int, inputs: Any) -> Any:
@@ -92,7 +92,7 @@ def test_words_are_those_of_the_train_part_of_each_fold(
     )
     for number, inputs in zip((1, 2), given[:: len(whole.tasks)], strict=True):
         folded = with_values(config, {"data.fold": {"number": number, "of": 2}})
-        expected = _word_weights(read_table(folded.data, config.seed, check_images=False))
+        expected = _word_weights(read_table(folded.data, check_images=False))
         assert inputs is None if name == "majority" else (inputs != expected).nnz == 0
 
 
@@ -102,7 +102,7 @@ def test_each_baseline_is_fitted_on_its_own_inputs_and_kept(
 ) -> None:
     """One penalty is tried here, and the inputs that each baseline is given are noted."""
     config = tiny_config(data__image_size=32)
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     given: list[Any] = []
 
     def noting(table: Table, place: int, inputs: Any) -> Any:
@@ -160,7 +160,7 @@ def test_baselines_of_folds_are_made_once_for_that_number_of_them(
     made: list[Any] = []
     noting = refusing_as(_evaluate_folds, lambda *given: made.append((given[4], given[2])))
     monkeypatch.setattr(baselines, "fitted", lambda table, place, inputs: fitted(table, place, None))
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     evaluation = Evaluation(table, Store(tmp_path / "cache"), 5, 0, "cpu")
     with monkeypatch.context() as killed, pytest.raises(TypeError):
         killed.setattr(baselines, "_evaluate_folds", None)
@@ -188,7 +188,7 @@ def test_features_are_of_what_student_or_teacher_read(
 ) -> None:
     config = tiny_config(**values, data__image_size=32)
     monkeypatch.setattr(baselines, "fitted", lambda table, place, inputs: fitted(table, place, None))
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     evaluation = Evaluation(table, Store(tmp_path / "cache"), 5, 0, "cpu")
     assert tuple(evaluate_baselines(evaluation, config, tmp_path)) == expected
 
@@ -205,7 +205,7 @@ def test_words_are_single_ones_and_pairs_and_none_where_train_has_none(
     tiny_config: Callable[..., Config],
 ) -> None:
     config = tiny_config()
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     texts = tuple("big round mass" if split == "train" else "big cat" for split in table.splits)
     found = _word_weights(replace(table, texts=texts))
     assert found.shape == (len(table), 5)  # big, round, mass, big round, round mass

@@ -34,7 +34,7 @@ ALLOWED = {"data__missing": "allow"}
 def few(tiny_config: MakeConfig) -> Table:
     """Three train examples and five of test, of four cases at least."""
     config = tiny_config()
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     rows = [*table.rows("train")[:3], *table.rows("test")[-5:]]
 
     def of(values: Any) -> tuple[Any, ...]:

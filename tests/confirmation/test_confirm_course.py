@@ -73,7 +73,7 @@ def test_what_a_confirmation_is_made_of(base: Config, tmp_path: Path) -> None:
     kinds = ["trial", "trial", "base", "image_alone", "text_alone", "student_alone", "teacher"]
     assert [each.kind for each in made.candidates] == kinds
     assert {each.config.training.threads for each in made.candidates} == {2}
-    fingerprint = table_fingerprint(read_table(base.data, base.seed, check_images=False))
+    fingerprint = table_fingerprint(read_table(base.data, check_images=False))
     opening = made.opening
     assert (opening.study_folder, opening.dataset, opening.again) == (made.folder, fingerprint, True)
     assert "3 seeds" in opening.by and made.notes == []

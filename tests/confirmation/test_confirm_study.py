@@ -73,7 +73,7 @@ def test_every_contender_is_trained_with_every_seed_and_evaluated_on_dev_and_tes
 
 def test_the_plan_says_what_was_asked_and_what_was_trained(finished: Path, demo_root: Path) -> None:
     folder, base = finished.with_suffix("") / "confirmation", config_on(demo_root)
-    plan, table = read_plan(folder), read_table(base.data, base.seed, check_images=False)
+    plan, table = read_plan(folder), read_table(base.data, check_images=False)
     numbers, seeds = numbers_of(finished), list(confirmation_seeds(11, 2))
     asked = {
         name: plan[name] for name in ("study", "top", "seeds", "study_seed", "searched", "folds", "new_cases")
@@ -160,7 +160,7 @@ def test_the_power_is_said_before_anything_is_trained(confirmed: Path, demo_root
     numbers = confirm(request_for(confirmed), show=lines.append).numbers
     assert lines[0].startswith("power: not known beforehand") and numbers["power_before"] is None
     base = config_on(demo_root)
-    table = read_table(base.data, base.seed)
+    table = read_table(base.data)
     rows = table.rows("dev")
     for trial in (1, 0):  # what the search's best trial and its base would have left
         run = confirmed.with_suffix("") / "trials" / folder_name(trial)
@@ -425,7 +425,7 @@ def test_a_study_with_folds_is_confirmed_on_new_folds(
     lines: list[str] = []
     result = confirm(request_for(file, top=1, seeds=1), show=lines.append)
     assert "no test split" in lines[0] and "no tuning gain" in lines[1] and " to train" in lines[2]
-    numbers, table = result.numbers, read_table(base.data, base.seed)
+    numbers, table = result.numbers, read_table(base.data)
     assert (result.reason, numbers["split"], numbers["optimistic"]) == ("finished", "folds", True)
     found = numbers["contenders"]["base"]["splits"]["folds"]["tasks"]
     assert {name: bool(each["operating_points"]) for name, each in found.items()} == {

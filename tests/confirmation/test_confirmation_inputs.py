@@ -46,7 +46,7 @@ def test_all_models_share_the_hashes_of_the_image_files(
 ) -> None:
     config, hashed, located = tiny_config(), [], fingerprint.located
     monkeypatch.setattr(fingerprint, "located", lambda path: hashed.append(path) or located(path))
-    evaluation = evaluation_of(read_table(config.data, config.seed))
+    evaluation = evaluation_of(read_table(config.data))
     for seed in (1, 2):
         evaluation.steps(tiny_config(seed=seed)).pixels(32)
     assert hashed and len(hashed) == len(set(hashed))
@@ -84,7 +84,7 @@ class TestConditions:
         self, tiny_config: MakeConfig, values: dict[str, Any]
     ) -> None:
         config = tiny_config(**values)
-        table = read_table(config.data, 1)
+        table = read_table(config.data)
         found = answers(table, config, "without_text")
         assert same(found, answers(replace(table, texts=("",) * len(table)), config))
         assert not same(found, answers(table, config))
@@ -93,7 +93,7 @@ class TestConditions:
         self, tiny_config: MakeConfig, values: dict[str, Any], tmp_path: Path
     ) -> None:
         config = tiny_config(**values)
-        table = read_table(config.data, 1)
+        table = read_table(config.data)
         pixels = np.stack([cv2.imread(table.images[row]) for row in table.rows("train")])
         flat = np.zeros((64, 64, 3), np.uint8) + np.rint(pixels.mean(axis=(0, 1, 2))).astype(np.uint8)
         cv2.imwrite(str(tmp_path / "flat.png"), flat)
@@ -105,7 +105,7 @@ class TestConditions:
         self, tiny_config: MakeConfig, values: dict[str, Any]
     ) -> None:
         config = tiny_config(**values)
-        table = read_table(config.data, 1)
+        table = read_table(config.data)
         rows = table.rows("test")
         donors = swapped([table.groups[row] for row in rows], 5)
         assert donors is not None
@@ -168,7 +168,7 @@ def test_damaged_settings_of_a_baseline_are_named(
     tiny_config: MakeConfig, tmp_path: Path, content: str
 ) -> None:
     config = tiny_config()
-    evaluation = evaluation_of(read_table(config.data, 1))
+    evaluation = evaluation_of(read_table(config.data))
     folder = tmp_path / "baselines" / BASELINES[0]
     folder.mkdir(parents=True)
     evaluation.mark(folder, key_of(config_identity(config)))
@@ -200,7 +200,7 @@ class TestBaselines:
         self, tiny_config: MakeConfig, tmp_path: Path
     ) -> None:
         config = tiny_config()
-        table = read_table(config.data, 1)
+        table = read_table(config.data)
         labels = table.labels.copy()
         labels[table.rows("test")] = labels[table.rows("test")][::-1]
         for folder, each in (("a", table), ("b", table), ("c", replace(table, labels=labels))):
@@ -215,7 +215,7 @@ class TestBaselines:
         import torch
 
         config = tiny_config(data__image_size=None)
-        table = read_table(config.data, 1)
+        table = read_table(config.data)
         found = frozen_features(evaluation_of(table), config)
         model, train = build_student(config, table.tasks).eval(), table.rows("train")
         pixels = [cv2.imread(path)[:, :, ::-1].transpose(2, 0, 1) for path in table.images]
@@ -233,7 +233,7 @@ class TestBaselines:
 def read_table_of(finished: Path, demo_root: Path) -> Table:
     from confirmation_helpers import config_on
 
-    return read_table(config_on(demo_root).data, 3)
+    return read_table(config_on(demo_root).data)
 
 
 def probabilities(folder: Path) -> list[dict[str, str]]:

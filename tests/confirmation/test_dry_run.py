@@ -18,7 +18,7 @@ from distune.errors import UserError
 @pytest.fixture(scope="module")
 def table(tiny_config: Callable[..., Config]) -> Table:
     config = tiny_config()
-    return read_table(config.data, config.seed)
+    return read_table(config.data)
 
 
 def named(table: Table, first: Task, second: Task) -> Table:

@@ -33,7 +33,7 @@ MakeConfig = Callable[..., Config]
 @pytest.fixture(scope="module")
 def table(tiny_config: MakeConfig) -> Table:
     config = tiny_config()
-    return read_table(config.data, config.seed, check_images=False)
+    return read_table(config.data, check_images=False)
 
 
 def of(table: Table, folder: Path, opening: int = 1) -> Evaluation:

@@ -40,7 +40,7 @@ class Planted:
     def table(self) -> Table:
         for split, rows in self.rows.items():
             write_lines(self.file(split), rows)
-        return read_table(DataConfig(root=self.root), 0, check_images=False)
+        return read_table(DataConfig(root=self.root), check_images=False)
 
     def audit(self) -> AuditReport:
         return audit(self.table())

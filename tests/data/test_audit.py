@@ -197,7 +197,7 @@ def test_tables_of_balance_and_lengths(planted: Planted) -> None:
 def test_no_test_split_is_said_in_one_line(planted: Planted) -> None:
     table = planted.table()
     planted.file("test").unlink()
-    without = read_table(DataConfig(root=planted.root), 0, check_images=False)
+    without = read_table(DataConfig(root=planted.root), check_images=False)
     assert len(table.rows("test")) > 0
     assert found(audit(without), "no_test_split").severity == "info"
 
@@ -215,7 +215,7 @@ def test_without_a_test_split_no_finding_speaks_of_one(planted: Planted) -> None
     planted.rows["train"] = [row for row in train if (row["Type"], row["Location Category"]) != pair]
     planted.table()
     planted.file("test").unlink()
-    report = audit(read_table(DataConfig(root=planted.root), 0, check_images=False))
+    report = audit(read_table(DataConfig(root=planted.root), check_images=False))
     kinds_ = ("near_duplicate_images_across_splits", "groups_across_splits", "same_captions_across_splits")
     for kind in (*kinds_, "unseen_label_pairs"):
         finding = found(report, kind)
@@ -223,7 +223,7 @@ def test_without_a_test_split_no_finding_speaks_of_one(planted: Planted) -> None
 
 
 def test_no_groups_is_said(wound: Path) -> None:
-    report = audit(read_table(DataConfig(reader="wound", root=wound), 0))
+    report = audit(read_table(DataConfig(reader="wound", root=wound)))
     assert found(report, "no_groups").severity == "info"
 
 

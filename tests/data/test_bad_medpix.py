@@ -105,7 +105,7 @@ class TestEveryKindOfFault:
     def test_all_are_listed_at_once(self, medpix: Write, tmp_path: Path) -> None:
         root, expected = plant(medpix, tmp_path)
         with pytest.raises(DataError) as caught:
-            read_table(DataConfig(root=root), 0)
+            read_table(DataConfig(root=root))
         found = {":".join(line.split(":")[:2]): line for line in caught.value.examples}
         assert len(found) == len(caught.value.examples)
         assert set(found) == set(expected)
@@ -115,7 +115,7 @@ class TestEveryKindOfFault:
 
     def test_drop_leaves_out_exactly_those(self, medpix: Write, tmp_path: Path) -> None:
         root, expected = plant(medpix, tmp_path)
-        table = read_table(DataConfig(root=root, on_bad_example="drop"), 0)
+        table = read_table(DataConfig(root=root, on_bad_example="drop"))
         assert table.ids == tuple(f"MPX{n}_synpic{n}" for n in range(12))
         assert {":".join(line.split(":")[:2]) for line in table.dropped} == set(expected)
         assert len(table.dropped) == len(expected)
@@ -124,14 +124,14 @@ class TestEveryKindOfFault:
         self, medpix: Write, tmp_path: Path
     ) -> None:
         config = DataConfig(root=plant(medpix, tmp_path)[0], on_bad_example="drop")
-        assert read_table(config, 0, check_images=False).ids == read_table(config, 0).ids
+        assert read_table(config, check_images=False).ids == read_table(config).ids
 
     def test_without_the_image_check_all_but_damaged_images_are_listed(
         self, medpix: Write, tmp_path: Path
     ) -> None:
         root, expected = plant(medpix, tmp_path)
         with pytest.raises(DataError) as caught:
-            read_table(DataConfig(root=root), 0, check_images=False)
+            read_table(DataConfig(root=root), check_images=False)
         inside_the_file = ("damaged", "file is empty", "not an image", "larger than", "safety limit")
         assert {":".join(line.split(":")[:2]) for line in caught.value.examples} == {
             origin
@@ -144,7 +144,7 @@ def test_one_row_with_two_faults_is_one_line_with_both(medpix: Write) -> None:
     rows = [medpix_row(n) for n in range(4)] + [medpix_row(5, image="gone", Type="")]
     root = medpix({"train": rows, "dev": [medpix_row(6)]}, without=("gone",))
     with pytest.raises(DataError) as caught:
-        read_table(DataConfig(root=root), 0)
+        read_table(DataConfig(root=root))
     assert caught.value.examples == (
         f"{TRAIN}:5: empty label for task 'modality'; image file is missing: 'images/gone.png'",
     )
@@ -159,15 +159,15 @@ def test_the_limit_on_megapixels_comes_from_the_config(medpix: Write) -> None:
     root = medpix()
     write_png(root / "images/MPX2_synpic2.png", 0, size=(30, 20))
     with pytest.raises(DataError, match=rf"{TRAIN}:3: .*max_image_megapixels .*30 x 20"):
-        read_table(DataConfig(root=root, max_image_megapixels=599e-6), 0)
-    assert len(read_table(DataConfig(root=root, max_image_megapixels=600e-6), 0)) == 12
+        read_table(DataConfig(root=root, max_image_megapixels=599e-6))
+    assert len(read_table(DataConfig(root=root, max_image_megapixels=600e-6))) == 12
 
 
 def test_a_link_that_stays_inside_the_root_is_fine(medpix: Write) -> None:
     root = medpix()
     (root / "images/MPX2_synpic2.png").unlink()
     (root / "images/MPX2_synpic2.png").symlink_to("MPX1_synpic1.png")
-    assert Path(read_table(DataConfig(root=root), 0).images[2]).name == "MPX1_synpic1.png"
+    assert Path(read_table(DataConfig(root=root)).images[2]).name == "MPX1_synpic1.png"
 
 
 def test_a_linked_folder_that_leaves_the_root_is_refused(medpix: Write, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_linked_folder_that_leaves_the_root_is_refused(medpix: Write, tmp_path
     (root / "images").rename(tmp_path / "elsewhere")
     (root / "images").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DataError) as caught:
-        read_table(DataConfig(root=root), 0)
+        read_table(DataConfig(root=root))
     (problem,) = caught.value.problems
     assert "(12 examples)" in problem
     assert len(problem.splitlines()) == 5
@@ -184,7 +184,7 @@ def test_a_linked_folder_that_leaves_the_root_is_refused(medpix: Write, tmp_path
 
 def test_the_root_itself_may_be_a_link(medpix: Write, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(medpix())
-    assert len(read_table(DataConfig(root=tmp_path / "link"), 0)) == 12
+    assert len(read_table(DataConfig(root=tmp_path / "link"))) == 12
 
 
 class TestStructure:
@@ -194,7 +194,7 @@ class TestStructure:
         found: list[tuple[str, ...]] = []
         for mode in ("stop", "drop"):
             with pytest.raises(DataError) as caught:
-                read_table(DataConfig.model_validate({"root": root, "on_bad_example": mode, **changes}), 0)
+                read_table(DataConfig.model_validate({"root": root, "on_bad_example": mode, **changes}))
             found.append(caught.value.problems)
         assert found[0] == found[1]
         return found[0]
@@ -228,11 +228,11 @@ class TestStructure:
         splits = {"train": [medpix_row(n) for n in range(4)], "dev": [medpix_row(4, image="gone")]}
         root = medpix(splits, without=("gone",))
         with pytest.raises(DataError) as caught:
-            read_table(DataConfig(root=root, on_bad_example="drop"), 0)
+            read_table(DataConfig(root=root, on_bad_example="drop"))
         assert "no usable example" in caught.value.problems[0]
         assert "gone.png" in caught.value.problems[1]
         with pytest.raises(DataError) as caught:
-            read_table(DataConfig(root=root), 0)
+            read_table(DataConfig(root=root))
         (problem,) = caught.value.problems  # the split is empty for no other reason
         assert "gone.png" in problem
 
@@ -251,6 +251,6 @@ class TestStructure:
 def test_a_class_that_only_a_dropped_train_example_has_is_unknown(medpix: Write) -> None:
     train = [medpix_row(n) for n in range(4)] + [medpix_row(4, Type="PET", image="gone")]
     root = medpix({"train": train, "dev": [medpix_row(5), medpix_row(6, Type="PET")]}, without=("gone",))
-    table = read_table(DataConfig(root=root, on_bad_example="drop"), 0)
+    table = read_table(DataConfig(root=root, on_bad_example="drop"))
     assert table.tasks[0].classes == ("CT", "MR")
     assert [line.split(": ")[0] for line in table.dropped] == [f"{TRAIN}:5", f"{DEV}:2"]

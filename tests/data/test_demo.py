@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distune.config import DataConfig
+from distune.config import Config, DataConfig
 from distune.data import Table, read_table
 from distune.data.demo import slices
-from distune.data.demo.demo import write_demo, write_wound_demo
+from distune.data.demo.demo import make_demo, write_demo, write_wound_demo
 from distune.data.pixels.images import decode_all
 from distune.errors import DataError
 
@@ -53,7 +53,9 @@ def mean_score(table: Table, inputs: np.ndarray, every: int = 1) -> float:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    return read_table(DataConfig(reader="demo", root=tmp_path_factory.mktemp("set") / "demo"), 42)
+    root = tmp_path_factory.mktemp("set") / "demo"
+    write_demo(root, 42)
+    return read_table(DataConfig(reader="demo", root=root))
 
 
 def test_a_model_of_both_can_teach_one_of_images_where_labels_are_few(table: Table) -> None:
@@ -67,7 +69,7 @@ def test_a_model_of_both_can_teach_one_of_images_where_labels_are_few(table: Tab
 
 def test_the_wound_demo_needs_both_too(tmp_path: Path) -> None:
     write_wound_demo(tmp_path / "wound", 0)
-    table = read_table(DataConfig(reader="wound", root=tmp_path / "wound"), 0)
+    table = read_table(DataConfig(reader="wound", root=tmp_path / "wound"))
     assert [len(task.classes) for task in table.tasks] == [4, 3]
     assert [len(table.rows(split)) for split in ("train", "dev", "test")] == [430, 85, 85]
     words, pixels = features(table, 12, colour=True)
@@ -108,9 +110,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
 def test_the_smallest_sets_are_usable_and_smaller_ones_refused(tmp_path: Path) -> None:
     for seed in range(5):
         write_demo(tmp_path / f"demo{seed}", seed, 40)
-        assert len(read_table(DataConfig(reader="medpix", root=tmp_path / f"demo{seed}"), 0)) == 40
+        assert len(read_table(DataConfig(reader="medpix", root=tmp_path / f"demo{seed}"))) == 40
         write_wound_demo(tmp_path / f"wound{seed}", seed, 60)
-        assert len(read_table(DataConfig(reader="wound", root=tmp_path / f"wound{seed}"), 0)) == 60
+        assert len(read_table(DataConfig(reader="wound", root=tmp_path / f"wound{seed}"))) == 60
     with pytest.raises(DataError, match="at least 40 examples, not 39"):
         write_demo(tmp_path / "small", 0, 39)
     with pytest.raises(DataError, match="at least 60"):
@@ -120,14 +122,14 @@ def test_the_smallest_sets_are_usable_and_smaller_ones_refused(tmp_path: Path) -
 def test_history_and_the_other_fields_are_there(tmp_path: Path) -> None:
     fields = ("age", "sex", "history", "findings", "caption")
     write_demo(tmp_path / "demo", 0, 40)
-    table = read_table(DataConfig(reader="demo", root=tmp_path / "demo", text_fields=fields), 0)
+    table = read_table(DataConfig(reader="demo", root=tmp_path / "demo", text_fields=fields))
     assert all("year-old" in text for text in table.texts)
 
 
 def test_an_existing_set_is_read_whatever_its_seed(tmp_path: Path) -> None:
     write_demo(tmp_path / "demo", 3, 40)
     before = digest(tmp_path / "demo")
-    assert len(read_table(DataConfig(reader="demo", root=tmp_path / "demo"), 9)) == 40
+    assert len(read_table(DataConfig(reader="demo", root=tmp_path / "demo"))) == 40
     assert digest(tmp_path / "demo") == before
 
 
@@ -135,7 +137,7 @@ def test_foreign_files_are_never_touched(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo/mine.txt").write_text("keep")
     with pytest.raises(DataError, match="something else"):
-        read_table(DataConfig(reader="demo", root=tmp_path / "demo"), 0)
+        make_demo(Config().replace(**{"data.reader": "demo", "data.root": str(tmp_path / "demo")}))
     assert [path.name for path in tmp_path.rglob("*")] == ["demo", "mine.txt"]
 
 
@@ -150,11 +152,13 @@ def test_a_set_of_another_version_is_refused(tmp_path: Path, marker: str) -> Non
     write_demo(tmp_path / "demo", 0, 40)
     (tmp_path / "demo/demo.json").write_text(marker)
     with pytest.raises(DataError, match="another version"):
-        read_table(DataConfig(reader="demo", root=tmp_path / "demo"), 0)
+        read_table(DataConfig(reader="demo", root=tmp_path / "demo"))
 
 
 def _read(root: Path, answers: multiprocessing.Queue[int]) -> None:
-    answers.put(len(read_table(DataConfig(reader="demo", root=root), 5, check_images=False)))
+    config = Config().replace(**{"data.reader": "demo", "data.root": str(root), "seed": 5})
+    make_demo(config)
+    answers.put(len(read_table(config.data, check_images=False)))
 
 
 def test_processes_that_start_at_once_share_one_set(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from distune.config import Config, DataConfig
+from distune.config import Config
 from distune.data.demo import captions, demo, slices
 from distune.data.demo.captions import (
     FINDINGS,
@@ -25,7 +25,7 @@ from distune.data.demo.captions import (
     VERBS,
     write_caption,
 )
-from distune.data.demo.demo import _other, _patients, read_demo, without_writing, write_demo
+from distune.data.demo.demo import _other, _patients, make_demo, read_demo, without_writing, write_demo
 from distune.data.demo.slices import LOCATIONS, NEIGHBOURS, draw_slice
 from distune.data.demo.wounds import SEVERITIES, TYPES, write_wound_demo
 from distune.errors import DataError, UserError
@@ -169,27 +169,37 @@ def test_too_small_a_set_and_an_odd_seed_are_refused(tmp_path: Path) -> None:
 
 
 def test_another_process_that_was_faster_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = DataConfig(reader="demo", root=tmp_path / "set")
+    config = Config().replace(**{"data.reader": "demo", "data.root": str(tmp_path / "set"), "seed": 1})
 
     def slower(root: Path, seed: int) -> None:
         write_demo(root, seed, 40)
         raise DataError(root, ["another process has made it"])
 
     monkeypatch.setattr(demo, "write_demo", slower)
-    assert len(read_demo(tmp_path / "set", config, 1).examples) == 40
+    make_demo(config)
+    assert len(read_demo(config.data).examples) == 40
 
     def fails(root: Path, seed: int) -> None:
         raise DataError(root, ["full"])
 
     monkeypatch.setattr(demo, "write_demo", fails)
     with pytest.raises(DataError, match="full"):
-        read_demo(tmp_path / "other", config, 1)
+        make_demo(config.replace(**{"data.root": str(tmp_path / "other")}))
+
+
+def test_only_what_trains_makes_the_set(tmp_path: Path) -> None:
+    config = Config().replace(**{"data.reader": "demo", "data.root": str(tmp_path / "a set")})
+    with pytest.raises(DataError, match=f"distune data demo '{tmp_path}/a set'"):
+        read_demo(config.data)
+    assert not (tmp_path / "a set").exists()
+    make_demo(config.replace(**{"data.reader": "medpix"}))
+    assert not (tmp_path / "a set").exists()
 
 
 def test_a_command_that_only_looks_makes_no_set(tmp_path: Path) -> None:
     config = Config().replace(**{"data.reader": "demo", "data.root": str(tmp_path / "set")})
     with without_writing(config) as looked_at:
-        assert looked_at.data.root != config.data.root and looked_at.data.root.parent.is_dir()
+        assert looked_at.data.root != config.data.root and len(read_demo(looked_at.data).examples) == 1200
     assert not looked_at.data.root.parent.exists()
     (tmp_path / "set").mkdir()
     (tmp_path / "set/demo.json").write_text("{}")

@@ -383,7 +383,7 @@ def dicom_set(root: Path, write: Write, **header: Any) -> DataConfig:
 def test_a_window_that_lies_far_from_the_values_is_noted(
     write: Write, tmp_path: Path, centre: int, is_flat: bool
 ) -> None:
-    notes = read_table(dicom_set(tmp_path, write, WindowCenter=centre, WindowWidth=400), 0).notes
+    notes = read_table(dicom_set(tmp_path, write, WindowCenter=centre, WindowWidth=400)).notes
     assert any("single grey" in note for note in notes) == is_flat
 
 
@@ -392,7 +392,7 @@ def test_a_table_of_dicom_files_names_frames_and_no_patient(
     write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
     config = dicom_set(tmp_path, write, WindowCenter=2000, WindowWidth=4000)
-    table = read_table(config, 0)
+    table = read_table(config)
     assert table.images[:3] == tuple(
         str(tmp_path.resolve() / f"scans/{name}") for name in ("0.dcm", "1.dcm#frame=1", "2.dcm#frame=2")
     )
@@ -434,9 +434,9 @@ def test_no_file_that_training_prediction_and_export_write_names_a_patient(
 @pytest.mark.slow
 def test_window_and_frame_belong_to_the_fingerprint(write: Write, tmp_path: Path) -> None:
     config = dicom_set(tmp_path, write)
-    plain = image_fingerprints(read_table(config, 0))
-    windowed = image_fingerprints(read_table(config.model_copy(update={"window": (40.0, 400.0)}), 0))
-    middle = image_fingerprints(read_table(config.model_copy(update={"frame_column": None}), 0))
+    plain = image_fingerprints(read_table(config))
+    windowed = image_fingerprints(read_table(config.model_copy(update={"window": (40.0, 400.0)})))
+    middle = image_fingerprints(read_table(config.model_copy(update={"frame_column": None})))
     assert not set(plain) & set(windowed)
     assert [one == other for one, other in zip(plain, middle, strict=True)][:3] == [True, False, False]
 
@@ -446,7 +446,7 @@ def test_a_frame_that_is_not_there_is_a_bad_example(write: Write, tmp_path: Path
     write_csv(tmp_path / "metadata_dev.csv", [["file", "frame", "grade", "note"], ["scans/8.dcm", "4", "a", ""],
                                               ["scans/9.dcm", "last", "b", ""]])  # fmt: skip
     with pytest.raises(DataError, match="frame 4") as caught:
-        read_table(config, 0)
+        read_table(config)
     assert "'last'" in str(caught.value)
 
 

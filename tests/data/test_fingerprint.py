@@ -18,7 +18,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def table(medpix: Write) -> Table:
-    return read_table(DataConfig(root=medpix()), 0)
+    return read_table(DataConfig(root=medpix()))
 
 
 def test_only_the_content_of_an_image_counts(table: Table) -> None:
@@ -35,6 +35,6 @@ def test_only_the_content_of_an_image_counts(table: Table) -> None:
 
 def test_a_moved_set_keeps_its_fingerprint(table: Table, tmp_path: Path) -> None:
     shutil.copytree(table.root, tmp_path / "moved")
-    moved = read_table(DataConfig(root=tmp_path / "moved"), 0)
+    moved = read_table(DataConfig(root=tmp_path / "moved"))
     assert table_fingerprint(moved) == table_fingerprint(table)
     assert table_fingerprint(table, image_fingerprints(table)) == table_fingerprint(table)

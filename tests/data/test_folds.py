@@ -43,7 +43,7 @@ def config_of(root: Path, **values: object) -> DataConfig:
 
 def folds_of(root: Path, count: int = FOLDS, seed: int = 0, **values: object) -> list[Table]:
     return [
-        read_table(config_of(root, fold=FoldConfig(number=n, of=count), **values), seed)
+        read_table(config_of(root, fold=FoldConfig(number=n, of=count), **values))
         for n in range(1, count + 1)
     ]
 
@@ -58,7 +58,7 @@ def patients(tmp_path: Path) -> Path:
 
 
 def test_every_example_is_in_dev_once_and_no_group_on_both_sides(patients: Path) -> None:
-    tables, plain = folds_of(patients), read_table(config_of(patients), 0)
+    tables, plain = folds_of(patients), read_table(config_of(patients))
     scored = Counter(row for table in tables for row in table.rows("dev").tolist())
     assert scored == Counter(np.flatnonzero(np.asarray(plain.splits) != "test").tolist())
     for table in tables:
@@ -80,7 +80,7 @@ def test_each_fold_leaves_out_the_part_of_its_number(patients: Path) -> None:
 
 
 def test_only_the_splits_differ_between_folds(patients: Path) -> None:
-    tables, plain = folds_of(patients), read_table(config_of(patients), 0)
+    tables, plain = folds_of(patients), read_table(config_of(patients))
     for table in tables:
         assert (table.ids, table.images, table.texts) == (plain.ids, plain.images, plain.texts)
         assert table.tasks == plain.tasks and np.array_equal(table.labels, plain.labels)

@@ -46,7 +46,7 @@ ROWS = [("0.png", "first"), ("", "second"), ("1.png", "  "), ("", "fourth")]
 
 
 def test_they_are_read_where_they_may_be_missing(tmp_path: Path) -> None:
-    table = read_table(config_of(tmp_path, ROWS, missing="allow").data, 0)
+    table = read_table(config_of(tmp_path, ROWS, missing="allow").data)
     assert [bool(path) for path in table.images] == [True, False, True, False, True, True]
     image, text = table.absent("image"), table.absent("text")
     assert image is not None and image.tolist() == [False, True, False, True, False, False]
@@ -59,7 +59,7 @@ def test_they_are_read_where_they_may_be_missing(tmp_path: Path) -> None:
 
 def test_rows_without_an_image_are_no_copies_of_each_other(tmp_path: Path) -> None:
     dev = [("2.png", "one"), ("", "two"), ("", "three")]
-    report = audit(read_table(config_of(tmp_path, ROWS, dev, missing="allow").data, 0))
+    report = audit(read_table(config_of(tmp_path, ROWS, dev, missing="allow").data))
     assert not kinds(report) & {"duplicate_images_across_splits", "same_image_other_label"}
     assert sum(row["empty"] for row in found(report, "empty_texts").rows) == 1
 
@@ -72,7 +72,7 @@ def test_a_set_without_images_in_a_split_is_audited_by_its_texts(
     for split in splits:
         file = tmp_path / f"metadata_{split}.csv"
         file.write_text(file.read_text().replace("0.png", "").replace("1.png", ""))
-    table = read_table(config.data, 0)
+    table = read_table(config.data)
     assert len(table.with_images()) == 4 - 2 * len(splits)
     found = audit(table)
     assert "few_to_judge" in [finding.kind for finding in found.findings]
@@ -81,28 +81,28 @@ def test_a_set_without_images_in_a_split_is_audited_by_its_texts(
 def test_what_all_rows_lack_is_no_row_s_to_lack(tmp_path: Path) -> None:
     """There is nothing to learn from a difference: the model is one of the other modality alone."""
     texts_alone = [("", "one"), ("", "two")]
-    table = read_table(config_of(tmp_path, texts_alone, texts_alone, missing="allow").data, 0)
+    table = read_table(config_of(tmp_path, texts_alone, texts_alone, missing="allow").data)
     assert table.absent("image") is None and table.absent("text") is None
 
 
 def test_complete_rows_lack_nothing(tmp_path: Path) -> None:
-    table = read_table(config_of(tmp_path, [("0.png", "x"), ("1.png", "y")], missing="allow").data, 0)
+    table = read_table(config_of(tmp_path, [("0.png", "x"), ("1.png", "y")], missing="allow").data)
     assert table.absent("image") is None and table.absent("text") is None
 
 
 def test_a_missing_image_is_refused_where_nothing_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no image path"):
-        read_table(config_of(tmp_path, ROWS).data, 0)
+        read_table(config_of(tmp_path, ROWS).data)
 
 
 def test_an_empty_text_is_a_text_where_nothing_is_said(tmp_path: Path) -> None:
-    table = read_table(config_of(tmp_path, [("0.png", ""), ("1.png", "x")]).data, 0)
+    table = read_table(config_of(tmp_path, [("0.png", ""), ("1.png", "x")]).data)
     assert table.absent("text") is None
 
 
 def test_a_row_with_neither_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="neither"):
-        read_table(config_of(tmp_path, [*ROWS, ("", "")], missing="allow").data, 0)
+        read_table(config_of(tmp_path, [*ROWS, ("", "")], missing="allow").data)
 
 
 def test_dropout_of_modalities_needs_rows_that_may_lack_them() -> None:

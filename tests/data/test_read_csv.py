@@ -23,12 +23,12 @@ def rows_of(path: Path) -> list[list[str]]:
 
 def problems(config: DataConfig) -> tuple[str, ...]:
     with pytest.raises(DataError) as caught:
-        read_table(config, 0)
+        read_table(config)
     return caught.value.problems
 
 
 def test_wound_has_its_columns_by_default(wound: Path) -> None:
-    table = read_table(DataConfig(reader="wound", root=wound), 0)
+    table = read_table(DataConfig(reader="wound", root=wound))
     assert [(task.name, task.classes) for task in table.tasks] == [
         ("type", ("a", "b")),
         ("severity", ("x", "y")),
@@ -44,7 +44,7 @@ def test_wound_has_its_columns_by_default(wound: Path) -> None:
 def test_wound_takes_img_path_where_a_file_has_no_file_path(wound: Path) -> None:
     rows = rows_of(wound / "metadata_dev.csv")
     write_csv(wound / "metadata_dev.csv", [["img_path", *rows[0][1:]], *rows[1:]])
-    assert read_table(DataConfig(reader="wound", root=wound), 0).ids[8] == "photos/8.png"
+    assert read_table(DataConfig(reader="wound", root=wound)).ids[8] == "photos/8.png"
 
 
 def test_any_columns_in_any_order_with_quotes_newlines_and_a_byte_order_mark(wound: Path) -> None:
@@ -62,7 +62,7 @@ def test_any_columns_in_any_order_with_quotes_newlines_and_a_byte_order_mark(wou
         label_columns=("grade",),
         group_column="patient",
     )
-    table = read_table(config, 0)
+    table = read_table(config)
     assert [task.classes for task in table.tasks] == [("I", "V")]
     assert table.texts[1] == 'say "1",\r\nagain'
     assert table.groups == ("p0", "p0", "p1", "p1", "p4", "p4", "p5", "p5")
@@ -73,7 +73,7 @@ def test_any_columns_in_any_order_with_quotes_newlines_and_a_byte_order_mark(wou
 def test_an_image_used_twice_gets_ids_by_row(wound: Path) -> None:
     rows = rows_of(wound / "metadata_dev.csv")
     write_csv(wound / "metadata_dev.csv", [*rows, ["photos/0.png", "a", "x", "again"]])
-    table = read_table(DataConfig(reader="wound", root=wound), 0)
+    table = read_table(DataConfig(reader="wound", root=wound))
     assert table.ids[0] == "metadata_train.csv:2"
     assert table.ids[-1] == "metadata_dev.csv:6"
     assert table.ids[1] == "photos/1.png"
@@ -140,15 +140,15 @@ def test_a_class_that_is_known_already_need_not_be_in_train(wound: Path) -> None
     write_csv(wound / "metadata_dev.csv", [*dev, ["photos/3.png", "c", "x", ""]])
     config = DataConfig(reader="wound", root=wound)
     with pytest.raises(DataError, match="does not occur in train"):
-        read_table(config, 0, known={"type": ["d"]})
-    table = read_table(config, 0, known={"type": ["c", "d"]})
+        read_table(config, known={"type": ["d"]})
+    table = read_table(config, known={"type": ["c", "d"]})
     assert table.tasks[0].classes == ("a", "b", "c", "d") and table.labels[-1, 0] == 2
     write_csv(wound / "metadata_train.csv", [rows_of(wound / "metadata_train.csv")[0]])
     with pytest.raises(DataError):
-        read_table(config, 0)
-    assert set(
-        read_table(config, 0, known={"type": ["a", "b", "c"], "severity": ["x", "y", "z"]}).splits
-    ) == {"dev"}, "it is no set to train on"
+        read_table(config)
+    assert set(read_table(config, known={"type": ["a", "b", "c"], "severity": ["x", "y", "z"]}).splits) == {
+        "dev"
+    }, "it is no set to train on"
 
 
 def test_bad_rows_are_all_named_and_can_be_dropped(wound: Path, tmp_path: Path) -> None:
@@ -172,9 +172,9 @@ def test_bad_rows_are_all_named_and_can_be_dropped(wound: Path, tmp_path: Path) 
         "metadata_dev.csv:6: label of task 'type' that does not occur in train: 'c'",
     )
     with pytest.raises(DataError) as caught:
-        read_table(DataConfig(reader="wound", root=wound), 0)
+        read_table(DataConfig(reader="wound", root=wound))
     assert caught.value.examples == expected
-    table = read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"), 0)
+    table = read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"))
     assert table.dropped == expected
     assert len(table) == 12
 
@@ -214,14 +214,14 @@ def test_files_of_several_pictures_are_counted_in_a_note(wound: Path, form: str)
     pictures = [Image.new("RGB", (20, 20), (grey, grey, 9)) for grey in (10, 90)]
     for number in (1, 3):
         pictures[0].save(wound / f"photos/{number}.png", form, save_all=True, append_images=pictures[1:])
-    (note,) = read_table(DataConfig(reader="wound", root=wound), 0).notes
+    (note,) = read_table(DataConfig(reader="wound", root=wound)).notes
     assert note.startswith("image: 2 files hold several pictures") and "'photos/1.png'" in note
     assert [holds_several(str(wound / f"photos/{number}.png")) for number in range(4)] == [False, True] * 2
 
 
 def test_a_window_that_no_image_is_deep_enough_for_is_noted(wound: Path) -> None:
     def notes(**section: Any) -> tuple[str, ...]:
-        return read_table(DataConfig(reader="wound", root=wound, **section), 0).notes
+        return read_table(DataConfig(reader="wound", root=wound, **section)).notes
 
     assert notes(percentiles=(0.5, 99.5)) == ()
     (note,) = notes(window=(40.0, 400.0), percentiles=(1.0, 99.0))

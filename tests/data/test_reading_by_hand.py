@@ -108,44 +108,44 @@ def test_what_stands_in_the_config_reaches_the_table(wound: Path) -> None:
     )
     table = read_table(
         DataConfig(reader="wound", root=wound, subgroup_columns=("sex",), percentiles=(2.0, 98.0), window=(40.0, 80.0),
-                   missing="allow"), 0,
+                   missing="allow"),
     )  # fmt: skip
     assert table.subgroups == {"sex": ("m",) * 8 + ("", "f", "f", "f")} and table.may_lack
     assert (table.rules.percentiles, table.rules.window) == ((2.0, 98.0), (40.0, 80.0))
-    assert not read_table(DataConfig(reader="wound", root=wound), 0).may_lack
+    assert not read_table(DataConfig(reader="wound", root=wound)).may_lack
     for section, named in (("tasks", {"typ": {"weight": 2}}), ("label_map", {"typ": {"a": "b"}})):
         with pytest.raises(DataError, match=f"data.{section}: there is no task 'typ'"):
-            read_table(DataConfig.model_validate({"reader": "wound", "root": wound, section: named}), 0)
+            read_table(DataConfig.model_validate({"reader": "wound", "root": wound, section: named}))
     write_csv(wound / "metadata_dev.csv", [["file_path", "type", "severity", "description", "sex"], *(
         [*line[:4], ""] for line in wound_rows(wound, "dev")[1:])])  # fmt: skip
-    read_table(DataConfig(reader="wound", root=wound, subgroup_columns=("sex",)), 0)
+    read_table(DataConfig(reader="wound", root=wound, subgroup_columns=("sex",)))
     write_csv(
         wound / "metadata_train.csv",
         [[*line[:4], "sex" if n == 0 else ""] for n, line in enumerate(wound_rows(wound, "train"))],
     )
     for columns in (("sex",), ("type", "sex")):
         with pytest.raises(DataError, match="no example has a value of 'sex'"):
-            read_table(DataConfig(reader="wound", root=wound, subgroup_columns=columns), 0)
+            read_table(DataConfig(reader="wound", root=wound, subgroup_columns=columns))
 
 
 def test_classes_are_those_of_train_and_dropping_a_whole_split_is_refused(wound: Path) -> None:
     rows = wound_rows(wound, "dev")
     with pytest.raises(DataError) as caught:
         write_csv(wound / "metadata_dev.csv", [rows[0], *(["gone.png", *line[1:]] for line in rows[1:])])
-        read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"), 0)
+        read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"))
     assert "the dev split has no usable example" in caught.value.problems[0]
     write_csv(wound / "metadata_dev.csv", [rows[0], [rows[1][0], "new", *rows[1][2:]], *rows[2:]])
-    table = read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"), 0)
+    table = read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"))
     assert table.tasks[0].classes == ("a", "b") and len(table.dropped) == 1
     (wound / "photos/0.png").write_bytes(b"no image")
     dropping = DataConfig(reader="wound", root=wound, on_bad_example="drop")
-    assert len(read_table(dropping, 0, check_images=False).dropped) == 2
+    assert len(read_table(dropping, check_images=False).dropped) == 2
 
 
 def test_spellings_are_joined_before_the_classes_are_counted(wound: Path) -> None:
     config = DataConfig.model_validate({"reader": "wound", "root": wound, "label_map": {"type": {"b": "a"}}})
     with pytest.raises(DataError, match="'type' needs two classes"):
-        read_table(config, 0)
+        read_table(config)
 
 
 def test_tasks_whose_columns_of_predictions_would_meet_are_refused(tmp_path: Path) -> None:
@@ -155,22 +155,22 @@ def test_tasks_whose_columns_of_predictions_would_meet_are_refused(tmp_path: Pat
     tables(tmp_path, {f"metadata_{split}.csv": lines for split in ("train", "dev")}, ["i", "a", "a_b"])
     config = {"reader": "csv", "root": tmp_path, "image_column": "i", "label_columns": ["a", "a_b"]}
     with pytest.raises(DataError, match="told apart"):
-        read_table(DataConfig.model_validate(config), 0)
-    assert len(read_table(DataConfig.model_validate({**config, "label_columns": ["a"]}), 0)) == 8
+        read_table(DataConfig.model_validate(config))
+    assert len(read_table(DataConfig.model_validate({**config, "label_columns": ["a"]}))) == 8
 
 
 def test_a_class_that_bad_train_rows_alone_have_is_none_where_they_are_dropped(wound: Path) -> None:
     train, dev = wound_rows(wound, "train"), wound_rows(wound, "dev")
     write_csv(wound / "metadata_train.csv", [*train, ["gone.png", "c", "x", "lost"]])
     write_csv(wound / "metadata_dev.csv", [*dev, ["photos/7.png", "c", "x", "odd"]])
-    table = read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"), 0)
+    table = read_table(DataConfig(reader="wound", root=wound, on_bad_example="drop"))
     assert table.tasks[0].classes == ("a", "b") and "odd" not in table.texts
     assert [line.partition(": ")[0] for line in table.dropped] == [
         "metadata_train.csv:10",
         "metadata_dev.csv:6",
     ]
     with pytest.raises(DataError) as caught:
-        read_table(DataConfig(reader="wound", root=wound), 0)
+        read_table(DataConfig(reader="wound", root=wound))
     assert len(caught.value.problems) == 1  # with its file, the class would be there
 
 
@@ -186,7 +186,7 @@ def test_unlabelled_rows_have_no_subgroups_and_the_root_is_absolute(
     config = DataConfig.model_validate(
         {"reader": "wound", "root": wound.name, "unlabelled": "more.csv", "subgroup_columns": ["sex"]}
     )
-    table = read_table(config, 0)
+    table = read_table(config)
     assert table.root == wound.resolve() and table.images[0] == str(table.root / "photos/0.png")
     assert table.subgroups == {"sex": (*("f",) * 12, "")}
 
@@ -209,11 +209,11 @@ def test_folds_and_shares_spread_the_labels_of_a_cell(tmp_path: Path) -> None:
     names = "abcdefgh"
     cells = [f"{one};{other}" for one in names for other in names if one < other]
     for number in (1, 2, 3):
-        table = read_table(several(tmp_path, cells, fold={"number": number, "of": 3}), 0)
+        table = read_table(several(tmp_path, cells, fold={"number": number, "of": 3}))
         train, dev = table.labels[table.rows("train")], table.labels[table.rows("dev")]
         assert len(train) + len(dev) == 28 and train.sum(axis=0).min() >= 3 and dev.sum(axis=0).min() >= 1
     for share in (0.5, 0.75):
-        table = read_table(several(tmp_path, cells, label_fraction=share), 0)
+        table = read_table(several(tmp_path, cells, label_fraction=share))
         assert len(table.rows("train")) == 24 * share and len(table.rows("unlabelled")) == 24 * (1 - share)
         assert set(table.tasks[0].classes) == set(names)
     kept = table.labels[table.rows("train")].sum(axis=0)
@@ -224,7 +224,7 @@ def test_a_set_with_faults_is_not_folded_first(tmp_path: Path) -> None:
     config = several(tmp_path, ["a", "b"] * 6, fold={"number": 1, "of": 13})
     (tmp_path / "3.png").unlink()
     with pytest.raises(DataError) as caught:
-        read_table(config, 0)
+        read_table(config)
     assert len(caught.value.problems) == 1 and "image file is missing" in caught.value.problems[0]
 
 
@@ -244,7 +244,7 @@ def test_images_are_checked_by_the_window_of_the_config(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "checked_images", noted)
         with pytest.raises(DataError, match="no pixel of the image is a number"):
-            read_table(config.model_copy(update={"window": (1.0, 2.0), "max_image_megapixels": 3.0}), 0)
+            read_table(config.model_copy(update={"window": (1.0, 2.0), "max_image_megapixels": 3.0}))
     assert seen == [(3.0, (1.0, 2.0))]
 
 
@@ -258,7 +258,7 @@ def test_a_pipe_in_the_place_of_a_table_is_a_problem(tmp_path: Path, reader: str
         os.mkfifo(path)
     columns = {"image_column": "i", "label_columns": ["k"]} if reader == "csv" else {}
     with pytest.raises(DataError):
-        read_table(DataConfig.model_validate({"reader": reader, "root": tmp_path, **columns}), 0)
+        read_table(DataConfig.model_validate({"reader": reader, "root": tmp_path, **columns}))
 
 
 SUFFIXED = [

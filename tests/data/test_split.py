@@ -122,7 +122,7 @@ def test_files_keep_every_column_and_row_and_can_be_read(tmp_path: Path) -> None
         assert counts[split]["severity"] == dict(Counter(row[2] for row in part[1:]))
     for n in range(60):
         write_png(path.parent / f"{n}.png", n)
-    table = read_table(DataConfig(reader="wound", root=path.parent, group_column="patient"), 0)
+    table = read_table(DataConfig(reader="wound", root=path.parent, group_column="patient"))
     assert len(table) == 60
     assert [path.name for path in path.parent.iterdir() if path.name.endswith(".new")] == []
 

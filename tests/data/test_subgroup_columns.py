@@ -31,7 +31,7 @@ def demo(tmp_path: Path, **data: Any) -> Config:
 @pytest.mark.slow
 def test_they_change_no_fingerprint_no_key_and_no_study(tmp_path: Path) -> None:
     plain, config = demo(tmp_path), demo(tmp_path, subgroup_columns=["age", "sex"])
-    before, table = read_table(plain.data, 1), read_table(config.data, 1)
+    before, table = read_table(plain.data), read_table(config.data)
     assert set(table.subgroups) == {"age", "sex"} and before.subgroups == {}
     assert set(table.subgroups["sex"]) == {"female", "male"}
     fingerprint = table_fingerprint(table)
@@ -39,14 +39,14 @@ def test_they_change_no_fingerprint_no_key_and_no_study(tmp_path: Path) -> None:
     compute = compute_for(config.training)
     assert student_key(config, fingerprint, compute) == student_key(plain, fingerprint, compute)
     assert comparable(as_dict(config)) == comparable(as_dict(plain))
-    half = read_table(demo(tmp_path, subgroup_columns=["sex"], label_fraction=0.5).data, 1)
+    half = read_table(demo(tmp_path, subgroup_columns=["sex"], label_fraction=0.5).data)
     assert len(half.labelled().subgroups["sex"]) == len(half.labelled()) < len(half)
 
 
 @pytest.mark.slow
 def test_a_field_that_no_example_has_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
-        read_table(demo(tmp_path, subgroup_columns=["sex", "height"]).data, 1)
+        read_table(demo(tmp_path, subgroup_columns=["sex", "height"]).data)
     assert "'height'" in str(caught.value) and "'sex'" not in str(caught.value)
 
 
@@ -66,23 +66,23 @@ def wound(folder: Path, header: str = "img,kind,site") -> Config:
 
 
 def test_a_column_of_a_table_is_read_without_its_missing_values(tmp_path: Path) -> None:
-    table = read_table(wound(tmp_path).data, 1)
+    table = read_table(wound(tmp_path).data)
     assert set(table.subgroups["site"]) == {"north", "south", ""}
     with pytest.raises(DataError) as caught:
-        read_table(wound(tmp_path, "img,kind,sites").data, 1)
+        read_table(wound(tmp_path, "img,kind,sites").data)
     assert "'site'" in str(caught.value) and "sites" in str(caught.value)
 
 
 @pytest.mark.slow
 def test_the_flow_counts_what_was_read_dropped_and_split(tmp_path: Path) -> None:
     config = demo(tmp_path, on_bad_example="drop", label_fraction=0.5)
-    read_table(config.data, 1)
+    read_table(config.data)
     lines = tmp_path / "demo/splitted_dataset/descriptions_train.jsonl"
     rows = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
     for row in rows[:3]:
         row["image"] = "missing" + row["image"]
     lines.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    table = read_table(config.data, 1)
+    table = read_table(config.data)
     steps = {str(row["step"]): row for row in participant_flow(table).rows}
     dropped = [row for step, row in steps.items() if step.startswith("dropped: ")]
     assert [row["examples"] for row in dropped] == [3]

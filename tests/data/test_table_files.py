@@ -71,7 +71,7 @@ def write(root: Path, form: str) -> None:
 
 
 def read(root: Path, **changes: Any) -> Table:
-    return read_table(DataConfig.model_validate({**CONFIG, "root": root, **changes}), 0)
+    return read_table(DataConfig.model_validate({**CONFIG, "root": root, **changes}))
 
 
 def content(table: Table) -> tuple[object, ...]:

@@ -54,7 +54,7 @@ def read(root: Path, **values: Any) -> Table:
         "label_columns": ["kind", "grade"],
         **values,
     }
-    return read_table(parse_config({"data": data}).data, 0)
+    return read_table(parse_config({"data": data}).data)
 
 
 def test_a_missing_label_is_refused_unless_it_is_allowed(root: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_missing_label_is_refused_unless_it_is_allowed(root: Path) -> None:
 def test_a_whole_set_is_the_same_table_whether_labels_may_be_missing_or_not(wound: Path) -> None:
     data = {"reader": "wound", "root": str(wound)}
     tables = [
-        read_table(parse_config({"data": {**data, **more}}).data, 0) for more in ({}, {"missing": "allow"})
+        read_table(parse_config({"data": {**data, **more}}).data) for more in ({}, {"missing": "allow"})
     ]
     assert len({table_fingerprint(table) for table in tables}) == 1
 
@@ -167,7 +167,7 @@ def test_unlabelled_lines_of_medpix(medpix: Callable[..., Path]) -> None:
     for number in (20, 21):
         write_png(root / f"images/MPX{number}_synpic{number}.png", number)
     data = {"reader": "medpix", "root": str(root), "unlabelled": "splitted_dataset/more.jsonl"}
-    table = read_table(parse_config({"data": data}).data, 0)
+    table = read_table(parse_config({"data": data}).data)
     assert table.splits[-2:] == ("unlabelled", "unlabelled")
     assert (table.labels[-2:] == MISSING).all() and table.texts[-1] == "Caption 21."
     assert any("1 row" in note and "more.jsonl" in note for note in table.notes)

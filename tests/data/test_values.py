@@ -267,7 +267,7 @@ def rows_of(numbers: range, grades: str = "ab", patient: str = "P{}") -> list[li
 def test_one_patient_in_two_spellings_is_a_leak_that_the_audit_finds(tmp_path: Path) -> None:
     train, dev = rows_of(range(8)), rows_of(range(8, 12))
     dev[0][3] = "P0 "
-    table = read_table(table_of(tmp_path, train, dev), 0)
+    table = read_table(table_of(tmp_path, train, dev))
     assert table.groups[8] == table.groups[0] == "P0"
     report = audit(table)
     assert "groups_across_splits" in {finding.kind for finding in report.leaks}
@@ -280,7 +280,7 @@ def test_folds_keep_a_patient_in_two_spellings_whole(tmp_path: Path) -> None:
     for row in train[1::2]:
         row[3] += ".0"
     config = table_of(tmp_path, train, rows_of(range(8, 12), patient="{}"), fold={"number": 1, "of": 3})
-    table = read_table(config, 0)
+    table = read_table(config)
     assert all(table.splits[n] == table.splits[n + 1] for n in range(0, 12, 2))
 
 
@@ -288,7 +288,7 @@ def test_the_audit_mentions_a_class_that_may_stand_for_nothing(tmp_path: Path) -
     train, dev = rows_of(range(8)), rows_of(range(8, 12))
     for row in [*train, *dev]:
         row[2] = {"a": "none", "b": "mild"}[row[2]]
-    report = audit(read_table(table_of(tmp_path, train, dev), 0))
+    report = audit(read_table(table_of(tmp_path, train, dev)))
     (finding,) = [finding for finding in report.findings if finding.kind == "classes_like_nothing"]
     assert finding.severity == "info"
     assert finding.rows[0]["class"] == "none"
@@ -298,11 +298,11 @@ def test_the_audit_mentions_a_class_that_may_stand_for_nothing(tmp_path: Path) -
 def test_exact_duplicates_are_findings(tmp_path: Path) -> None:
     train, dev = rows_of(range(8)), rows_of(range(8, 12))
     train += [train[0], ["0.png", "another text", "a", "P0"]]
-    found = {f.kind: f for f in audit(read_table(table_of(tmp_path, train, dev), 0)).findings}
+    found = {f.kind: f for f in audit(read_table(table_of(tmp_path, train, dev))).findings}
     assert found["duplicate_rows"].severity == "warning"
     assert found["duplicate_rows"].rows[0]["examples"] == 2
     assert found["repeated_images"].rows[0]["examples"] == 3
-    plain = {f.kind for f in audit(read_table(table_of(tmp_path, train[:8], dev), 0)).findings}
+    plain = {f.kind for f in audit(read_table(table_of(tmp_path, train[:8], dev))).findings}
     assert not {"duplicate_rows", "repeated_images", "how_it_was_read"} & plain
 
 
@@ -344,11 +344,11 @@ def test_a_table_without_such_cells_gives_the_table_and_folds_that_it_gave_befor
         reader="csv", root=tmp_path, image_column="image", text_column="text", label_columns=("grade", "side"),
         group_column="patient",
     )  # fmt: skip
-    table = read_table(config, 0)
+    table = read_table(config)
     assert table.notes == ()
     assert table_fingerprint(table) == BEFORE
     for number, (dev, fingerprint) in FOLDS_BEFORE.items():
-        folded = read_table(config.model_copy(update={"fold": FoldConfig(number=number, of=3)}), 0)
+        folded = read_table(config.model_copy(update={"fold": FoldConfig(number=number, of=3)}))
         assert folded.rows("dev").tolist() == dev
         assert table_fingerprint(folded) == fingerprint
 
@@ -359,7 +359,7 @@ def test_errors_are_one_line_a_cause_and_hide_what_follows_from_them(tmp_path: P
         row[0] = f"gone/{row[0]}"
     train[0][2] = "nan"
     with pytest.raises(DataError) as caught:
-        read_table(table_of(tmp_path, train, dev), 0)
+        read_table(table_of(tmp_path, train, dev))
     second, first = caught.value.problems  # in the order of the table
     assert first.splitlines()[0].startswith("image file is missing (4 examples); data.root")
     assert len(first.splitlines()) == 5 and first.splitlines()[-1] == "  and 1 more"
@@ -373,7 +373,7 @@ def test_a_wrong_root_is_one_line_that_names_the_right_one(tmp_path: Path) -> No
     for split in ("train", "dev"):
         (tables / "photos" / f"metadata_{split}.csv").rename(tables / f"metadata_{split}.csv")
     with pytest.raises(DataError) as caught:
-        read_table(config.model_copy(update={"root": tables}), 0)
+        read_table(config.model_copy(update={"root": tables}))
     (line,) = caught.value.problems
     assert "none of 12" in line
     assert str(tables / "photos") in line
@@ -383,14 +383,14 @@ def test_ids_and_labels_that_differ_by_case_alone_stop_the_reading(tmp_path: Pat
     train, dev = rows_of(range(8)), rows_of(range(8, 12))
     train[1][3], train[4][2], train[5][2] = "p0", "A", "B"
     with pytest.raises(DataError) as caught:
-        read_table(table_of(tmp_path, train, dev), 0)
+        read_table(table_of(tmp_path, train, dev))
     assert [problem.split(";")[0] for problem in caught.value.problems] == [
         "metadata_train.csv:3: group in two spellings that look alike: 'p0', 'P0'",
         "label of task 'grade' in two spellings that look alike (2 examples)",
     ]
     train[1][3] = "P0"
     mapped = table_of(tmp_path, train, dev, label_map={"grade": {"A": "a", "B": "b"}})
-    assert read_table(mapped, 0).tasks[0].classes == ("a", "b")
+    assert read_table(mapped).tasks[0].classes == ("a", "b")
 
 
 @pytest.mark.parametrize("twin", ["ct", "CT\u200b", "\ufeffCT", "\uff23\uff34", "C\u00adT"])
@@ -443,7 +443,7 @@ def test_what_follows_from_another_fault_is_no_fault_of_its_own(tmp_path: Path) 
         row[0] = f"gone/{row[0]}"
     dev[0][0] = dev[1][0] = dev[2][0] = dev[3][0] = "gone.png"
     with pytest.raises(DataError) as caught:
-        read_table(table_of(tmp_path, train, dev), 0)
+        read_table(table_of(tmp_path, train, dev))
     (problem,) = caught.value.problems
     assert problem.startswith("image file is missing (8 examples)")
 

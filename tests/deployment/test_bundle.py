@@ -54,7 +54,7 @@ print(json.dumps([seconds, {task: p.tolist() for task, p in found.items()}, pixe
 
 def table_of(run: Path) -> Table:
     config = load_config(run / "config.yaml")
-    return read_table(config.data, config.seed, check_images=False)
+    return read_table(config.data, check_images=False)
 
 
 def of_dev(table: Table) -> tuple[list[str], list[str]]:

@@ -311,9 +311,7 @@ def test_the_data_of_an_export_are_those_of_the_run(
 ) -> None:
     found, read = table(("train", "dev", "dev"), tuple("pqr")), []
     known: dict[str, bool | None] = {"known": True}
-    monkeypatch.setattr(
-        export, "read_table", lambda data, seed, *, check_images: read.append(data.root) or found
-    )
+    monkeypatch.setattr(export, "read_table", lambda data, *, check_images: read.append(data.root) or found)
     monkeypatch.setattr(export, "read_rows", lambda folder: [{"id": "e1"}, {"id": "e2"}])
     monkeypatch.setattr(export, "was_trained_on", lambda folder, table: known["known"])
     run: Any = model(tasks=(SIDE,), config=Config().replace(**{"data.root": str(tmp_path / "gone")}))
@@ -326,7 +324,7 @@ def test_the_data_of_an_export_are_those_of_the_run(
         export._table(tmp_path, run, tmp_path, is_needed=True)
         assert ("is not as it was" in caplog.text) is warns
     for other in (replace(found, splits=("train", "dev", "train")), replace(found, tasks=(GRADE,))):
-        monkeypatch.setattr(export, "read_table", lambda data, seed, *, check_images, other=other: other)
+        monkeypatch.setattr(export, "read_table", lambda data, *, check_images, other=other: other)
         with pytest.raises(DataError, match="--data-root"):
             export._table(tmp_path, run, tmp_path, is_needed=True)
 

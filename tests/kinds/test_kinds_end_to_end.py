@@ -120,7 +120,7 @@ def test_it_trains_resumes_predicts_and_is_exported(
     parity = export_run(tmp_path / "whole", tmp_path / "bundle")
     assert parity.score == pytest.approx(whole.score, abs=1e-6) and parity.changed == 0
     predictor, exported = load_run(tmp_path / "whole", "cpu"), distune.edge.load(tmp_path / "bundle")
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     scored = labelled_table(table, "all of it")
     labels = label_columns_of(scored, predictor.tasks)
     found, elsewhere = evaluation_of(predictor, scored, labels), evaluation_of(exported, scored, labels)
@@ -197,7 +197,7 @@ def test_a_study_is_tuned_confirmed_reported_and_loaded(
     done = confirm(ConfirmRequest(study=str(tmp_path / "logs" / "kinds.db"), top=1, seeds=1))
     assert done.reason == "finished"
     numbers = json.loads((result.folder / "confirmation.json").read_text())
-    expected = {task.name: (task.kind, task.score, task.weight) for task in read_table(config.data, 3).tasks}
+    expected = {task.name: (task.kind, task.score, task.weight) for task in read_table(config.data).tasks}
     assert {task: tuple(about.values()) for task, about in numbers["scored_by"].items()} == expected
     scored = next(about for about in numbers["contenders"].values() if about["is_base"])["splits"]["test"]
     assert scored["score"]["mean"] == pytest.approx(np.mean(scored["scores"]))

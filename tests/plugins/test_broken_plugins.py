@@ -150,10 +150,10 @@ def test_what_a_reader_gives_is_looked_at(
     READERS.add("own", lambda config: change(read_medpix(config)), "source")
     data = with_values(tiny_config(), {"data.reader": "own"}).data
     if said is None:
-        assert len(read_table(data, 0, check_images=False))
+        assert len(read_table(data, check_images=False))
     else:
         with pytest.raises(UserError, match=said):
-            read_table(data, 0, check_images=False)
+            read_table(data, check_images=False)
 
 
 def test_rows_of_a_reader_may_have_no_subgroups_and_else_have_all(tiny_config: Callable[..., Config]) -> None:

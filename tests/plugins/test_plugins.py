@@ -80,11 +80,11 @@ def test_components_are_found_by_their_names(tiny_config: Callable[..., Config])
 
 
 def test_a_reader_of_one_s_own_reads(tiny_config: Callable[..., Config]) -> None:
-    built_in = read_table(tiny_config().data, 0)
+    built_in = read_table(tiny_config().data)
     load_plugins(["my_components"])
     raw = as_dict(tiny_config())
     raw["data"]["reader"] = "own_layout"
-    assert read_table(parse_config(raw).data, 0).ids == built_in.ids
+    assert read_table(parse_config(raw).data).ids == built_in.ids
 
 
 def test_the_source_enters_the_keys_of_what_it_computes_and_of_nothing_else(

@@ -84,7 +84,7 @@ def write_labelled(run: Path, file: Path) -> list[dict[str, str]]:
 
 def card_of(run: Path) -> str:
     config = load_config(run / "config.yaml")
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     parity = {
         "examples": 1,
         "largest_difference": 0.0,

@@ -615,7 +615,7 @@ def test_a_data_set_in_the_place_of_the_run_s_own_is_known_by_its_fingerprint(
     config = parse_config({"seed": 1, "data": {"reader": "medpix", "root": str(demo_root)}})
     save_config(config, tmp_path / "config.yaml")
     predictor = Predictor(ByLength(), {"kind": 1.0}, source=str(tmp_path))
-    own = table_fingerprint(read_table(config.data, 1, check_images=False))
+    own = table_fingerprint(read_table(config.data, check_images=False))
     for recorded, is_own in ((None, True), (own, True), ("another", False)):
         write_results(tmp_path, {"data_fingerprint": recorded})
         seen = novelty.seen_by(predictor)
@@ -706,9 +706,9 @@ def test_a_folder_is_read_as_the_set_of_the_run_was(
         notes=("label kind: '1.0' as '1'",),
     )
 
-    def reads(data: DataConfig, seed: int, *, check_images: bool, known: Any) -> Table:
+    def reads(data: DataConfig, *, check_images: bool, known: Any) -> Table:
         assert known == predictor.classes
-        read.append((data.root, data.fold, data.tables, data.reader, seed, check_images))
+        read.append((data.root, data.fold, data.tables, data.reader, check_images))
         return table
 
     trained: list[Path] = []
@@ -719,7 +719,7 @@ def test_a_folder_is_read_as_the_set_of_the_run_was(
     found = labelled(predictor, tmp_path / "set")
     assert (found.name, found.labels, found.groups) == ("set", {"kind": ["short", "long"]}, ("p", "q"))
     assert table.notes[0] in caplog.messages
-    assert read == [(tmp_path / "set", None, None, "wound", 5, False)] and trained == [tmp_path / "run"]
+    assert read == [(tmp_path / "set", None, None, "wound", False)] and trained == [tmp_path / "run"]
     assert labelled(predictor, str(tmp_path / "set"), name="clinic").name == "clinic"
     with pytest.raises(UserError, match="root"):
         labelled(predictor, tmp_path / "set", root=tmp_path)

@@ -42,7 +42,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def table_of(folder: Path) -> Table:
     config = load_config(folder / "config.yaml")
-    return read_table(config.data, config.seed, check_images=False)
+    return read_table(config.data, check_images=False)
 
 
 def of_dev(table: Table) -> tuple[list[str], list[str]]:

@@ -42,7 +42,7 @@ def _medpix(file: Path) -> Any:
 
 
 def _demo(file: Path) -> Any:
-    return read_demo(file.parent, DataConfig(reader="demo", root=file.parent), 0)
+    return read_demo(DataConfig(reader="demo", root=file.parent))
 
 
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {

@@ -9,6 +9,7 @@ import pytest
 
 from distune.config import Config, parse_config, with_values
 from distune.data import Table, read_table
+from distune.data.demo.demo import make_demo
 from distune.models.classifier import build_classifier
 from distune.setup.estimate import Estimate, estimate
 from distune.training.run import run
@@ -26,7 +27,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Table]:
         "teacher": {**TINY, "epochs": 2, "lr": 1e-5}, "student": {**TINY, "epochs": 4},
         "training": {"device": "cpu", "batch_size": 32}, "study": {"n_trials": 10},
     })  # fmt: skip
-    return config, read_table(config.data, config.seed)
+    make_demo(config)
+    return config, read_table(config.data)
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def test_what_an_example_costs_is_measured_on_its_model(
     tiny_config: Callable[..., Config], frozen: int | str
 ) -> None:
     config = tiny_config(**({"student__vision__freeze": frozen} if frozen else {}))
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     model = build_classifier(config.student, table.tasks, seed=0, image_size=config.data.image_size)
     found = _measured(config.student, config, table, resolved(config.training))
     assert model.vision is not None
@@ -120,7 +120,7 @@ def test_what_frozen_layers_of_a_text_store_is_that_of_one_example(
     tiny_config: Callable[..., Config],
 ) -> None:
     config = tiny_config(student__text__freeze="all")
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     compute = resolved(config.training)
     model = build_classifier(config.student, table.tasks, seed=0, image_size=config.data.image_size)
     _, text, mask = module._inputs(model, config, table, compute)
@@ -184,7 +184,7 @@ def test_the_estimate_of_a_study_is_that_of_its_costs(
 ) -> None:
     monkeypatch.setattr(module, "_measured", lambda section, *_: STUDENT if section.epochs == 3 else TEACHER)
     config = tiny_config(study__n_trials=7)
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     sizes = {"train": len(table.rows("train")), "dev": len(table.rows("dev")), "examples": len(table)}
     assert estimate(config, table) == estimated(config, config.study, [TEACHER, STUDENT], **sizes)
     longer = estimate(tiny_config(study__n_trials=7, study__teacher_epochs=4), table)

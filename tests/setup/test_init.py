@@ -72,7 +72,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
 @pytest.mark.slow
 def test_the_config_is_sound_and_reads_what_the_table_says(made: tuple[Path, Config]) -> None:
     out, config = made
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     assert len(table) == 90
     assert table.tasks[0].classes == ("groß", "klein", "mäßig")
     assert table.texts[0].startswith("Ödem am Fuß")
@@ -124,7 +124,7 @@ def test_the_command_takes_the_columns_it_is_given_and_says_what_it_read(
         word in printed for word in ("tabs", "findings: 3 classes", "'Mild' is read as 'mild'", "wrote")
     )
     config = load_config(tmp_path / "new/config.yaml")
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     assert len(table) == 90 and config.data.on_bad_example == "stop"
     assert [(task.name, task.kind) for task in table.tasks] == [
         ("findings", "multi_label"),
@@ -174,7 +174,7 @@ def test_a_table_without_texts_trains_on_images_alone_and_keeps_its_own_splits(t
     config = load_config(prepared.config)
     assert config.teacher.modalities == config.student.modalities == ("image",)
     assert config.data.root == tmp_path / "bilder"
-    assert len(read_table(config.data, 0).rows("train")) == 60
+    assert len(read_table(config.data).rows("train")) == 60
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_a_split_in_another_folder_is_a_set_that_can_be_used(tmp_path: Path) -> 
         label_columns=("Größe",),
     )
     (table.parent / "bilder").rename(tmp_path / "gone")
-    assert len(read_table(config, 0)) == 90
+    assert len(read_table(config)) == 90
 
 
 @pytest.mark.slow

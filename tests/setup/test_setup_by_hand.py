@@ -423,7 +423,7 @@ def test_sizes_and_times_in_words() -> None:
 @pytest.mark.slow
 def test_what_check_says(monkeypatch: pytest.MonkeyPatch, tiny_config: Callable[..., Config]) -> None:
     asked: list[Any] = []
-    table = read_table(tiny_config().data, 0, check_images=False)
+    table = read_table(tiny_config().data, check_images=False)
     monkeypatch.setattr(check_module, "values_outside", lambda config: ["outside"])
     monkeypatch.setattr(
         check_module,
@@ -580,7 +580,7 @@ def _leaks(table: Table) -> list[str]:
 
 @pytest.mark.slow
 def test_leaks_are_those_of_labelled_examples_and_severe(tiny_config: Callable[..., Config]) -> None:
-    table = read_table(tiny_config().data, 0, check_images=False)
+    table = read_table(tiny_config().data, check_images=False)
     assert _leaks(table) == []
     train, dev = int(table.rows("train")[0]), int(table.rows("dev")[0])
     groups = list(table.groups)

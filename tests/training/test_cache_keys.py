@@ -234,7 +234,7 @@ def test_the_configs_limit_is_the_stores(
 def test_targets_equal_a_live_teacher_on_every_view(tiny_config: MakeConfig, tmp_path: Path) -> None:
     config = tiny_config(**QUICK, data__augment="light", data__views=3)
     compute = Compute(torch.device("cpu"), bf16=False)
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     store = Store()
     steps = InputSteps(table, config.data, store, compute, config.seed)
     stage = teacher.TeacherStage(config, table, table_fingerprint(table), steps, store, compute)

@@ -28,7 +28,7 @@ CPU = Compute(torch.device("cpu"), bf16=False)
 
 
 def steps_of(config: Config, store: Store, progress: Callable[[str, int, int], None]) -> InputSteps:
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     return InputSteps(table, config.data, store, CPU, config.seed, progress=progress)
 
 

@@ -35,7 +35,7 @@ OF_TOKENS = {"student__fusion": "cross_attention", "student__fusion_tokens": "se
 @pytest.fixture(scope="module")
 def few(tiny_config: MakeConfig) -> Table:
     config = tiny_config()
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     rows = slice(0, COUNT)
     return Table(
         table.root, table.ids[rows], table.images[rows], table.texts[rows], table.labels[rows],

@@ -126,7 +126,7 @@ def test_targets_with_a_map_are_others(tiny_config: MakeConfig, tmp_path: Path) 
     store, found = Store(tmp_path), []
     for loss in ("vanilla", "attention_transfer", "vanilla", "attention_transfer"):
         config = tiny_config(distillation__loss=loss)
-        table = read_table(config.data, config.seed, check_images=False)
+        table = read_table(config.data, check_images=False)
         steps = InputSteps(table, config.data, store, CPU, config.seed)
         stage = TeacherStage(config, table, "data", steps, store, CPU)
         weights = {name: value.numpy() for name, value in trained_state(stage.build()).items()}

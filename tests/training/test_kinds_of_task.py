@@ -48,7 +48,7 @@ def make(kinds_root: Path, tiny_config: Make) -> Make:
 
 
 def table_of(config: Config) -> Table:
-    return read_table(config.data, config.seed, check_images=False)
+    return read_table(config.data, check_images=False)
 
 
 @pytest.mark.slow
@@ -226,7 +226,7 @@ def test_a_split_on_which_the_score_is_not_defined_is_refused_before_training(
     dev.write_text("\n".join([header, *one_class]), encoding="utf-8")
     data = DataConfig(**data_section(root, side={"score": score}))
     if score == "macro_f1":
-        check_scores(read_table(data, 0), root)
+        check_scores(read_table(data), root)
         return
     with pytest.raises(DataError, match="dev split: task side"):
-        check_scores(read_table(data, 0), root)
+        check_scores(read_table(data), root)

@@ -107,7 +107,7 @@ def test_stored_activations_are_those_of_each_example_token_by_token(
     tiny_config: MakeConfig, how: Any
 ) -> None:
     config = tiny_config(**frozen(how), **SEQUENCES, data__augment="light", data__views=2)
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     steps = InputSteps(table, config.data, Store(), Compute(torch.device("cpu"), bf16=False), config.seed)
     model = build_student(config, table.tasks)
     inputs = steps.for_model(model, config.student, student_seed(config))

@@ -47,7 +47,7 @@ class Setting:
     def __init__(self, config: Config):
         self.config = config
         if (data := config.data.model_dump_json()) not in _READ:
-            table = read_table(config.data, config.seed, check_images=False)
+            table = read_table(config.data, check_images=False)
             steps = InputSteps(table, config.data, Store(), CPU, config.seed)
             model = build_student(config, table.tasks)
             _READ[data] = table, steps.for_model(model, config.student, student_seed(config))
@@ -207,7 +207,7 @@ def test_a_losss_own_parameters_are_trained(setting: Callable[..., Setting], dec
 
 def test_class_weights_are_those_of_train(tiny_config: MakeConfig) -> None:
     config = tiny_config(training__class_weights="balanced")
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     found = class_weights(config, table)
     assert found is not None
     for column, (task, weights) in enumerate(zip(table.tasks, found, strict=True)):

@@ -26,7 +26,7 @@ def prepared(
     config: Config, *, bf16: bool = False, with_map: bool = False
 ) -> tuple[Any, InputSteps, ModelInputs]:
     compute = Compute(torch.device("cpu"), bf16=bf16)
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     steps = InputSteps(table, config.data, Store(), compute, config.seed)
     model = build_student(config, table.tasks).eval()
     return model, steps, steps.for_model(model, config.student, student_seed(config), with_map=with_map)

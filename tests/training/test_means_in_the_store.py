@@ -38,7 +38,7 @@ MEANS = {"image_means", "text_means"}
 
 def asked(config: Config, store: Store) -> ModelInputs:
     """What a student reads."""
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     steps = InputSteps(table, config.data, store, Compute(torch.device("cpu"), bf16=False), config.seed)
     return steps.for_model(build_student(config, table.tasks), config.student, student_seed(config))
 

@@ -88,7 +88,7 @@ def test_the_heads_read_the_projected_mean(tiny_config: MakeConfig, tmp_path: Pa
 
     config = tiny_config(**IMAGE_STUDENT)
     other = tiny_config(**IMAGE_STUDENT, student__fusion="film", student__fusion_tokens="sequence")
-    tasks = read_table(config.data, 0).tasks
+    tasks = read_table(config.data).tasks
     models = [build_classifier(each.student, tasks, seed=5).eval() for each in (config, other)]
     pixels = torch.randint(0, 255, (3, 3, 32, 32), dtype=torch.uint8)
     first, second = (model(pixels, None, None) for model in models)

@@ -36,7 +36,7 @@ FROZEN = {f"teacher__{kind}__freeze": "all" for kind in ("vision", "text")}
 
 def test_the_score_is_that_of_the_best_penalty_on_dev(tiny_config: MakeConfig) -> None:
     config = tiny_config()
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     train, dev = table.rows("train"), table.rows("dev")
     raw = np.random.default_rng(0).normal(size=(len(table), 6)) + table.labels[:, :1]
     features = standardised_columns(raw, train)
@@ -54,7 +54,7 @@ def test_the_score_is_that_of_the_best_penalty_on_dev(tiny_config: MakeConfig) -
 
 def test_of_equal_penalties_the_strongest_is_taken(tiny_config: MakeConfig) -> None:
     config = tiny_config()
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     told = 100.0 * np.eye(2)[table.labels[:, 0]]
     about, answer = fitted(table, 0, told)
     assert about == {"C": STRENGTHS[0]}
@@ -64,7 +64,7 @@ def test_of_equal_penalties_the_strongest_is_taken(tiny_config: MakeConfig) -> N
 def test_an_input_that_is_not_there_is_an_average_one(tiny_config: MakeConfig) -> None:
     """The average of the train examples that have it: standardised, its features are zero."""
     config = tiny_config(**{f"student__{kind}__freeze": "all" for kind in ("vision", "text")})
-    table = read_table(config.data, config.seed)
+    table = read_table(config.data)
     model, random = build_student(config, table.tasks), np.random.default_rng(0)
     assert model.vision is not None and model.text is not None
     lacking = np.arange(len(table)) % 3 == 0

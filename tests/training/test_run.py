@@ -394,7 +394,7 @@ def test_saved_student_predicts_what_the_run_wrote(tiny_config: MakeConfig, tmp_
 
     run(tiny_config(student__vision__freeze=1), tmp_path / "run")
     student, config, tasks = load_student(tmp_path / "run")
-    table: Table = read_table(config.data, config.seed)
+    table: Table = read_table(config.data)
     assert tasks == table.tasks
     compute = Compute(torch.device("cpu"), bf16=False)
     steps = InputSteps(table, config.data, Store(), compute, config.seed)

@@ -101,7 +101,7 @@ def make(tiny_config: MakeConfig, tmp_path: Path) -> Callable[..., Any]:
     def made(kind: type[_Run] = Pretended, **values: Any) -> Any:
         config = tiny_config(data__image_size=32, **values)
         job = kind(config, tmp_path / "runs/one", Stages(), Store(tmp_path / "cache"), CPU)
-        job.table = read_table(config.data, config.seed, check_images=False)
+        job.table = read_table(config.data, check_images=False)
         job.fingerprint = "data"
         job.folder.mkdir(parents=True)
         job.begun = b"{}"
@@ -250,7 +250,7 @@ def test_what_begins_a_run(
         caplog.clear()
         job.check(True, fingerprint)
         assert not caplog.records
-    assert asked == [((job.config.data, 3), {"check_images": check}) for check in (False, True)]
+    assert asked == [((job.config.data,), {"check_images": check}) for check in (False, True)]
     assert job.fingerprint == fingerprint and job.table is noted
     steps = job.steps
     assert (steps.table, steps.data, steps.store, steps.compute) == (noted, job.config.data, job.store, CPU)
@@ -261,6 +261,20 @@ def test_what_begins_a_run(
     assert {path.name for path in job.folder.iterdir()} == {"config.yaml", "environment.json"}
     with pytest.raises(DataError):
         job.check(False, "another")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "refusal"), [(None, "something else"), ("that of a study", "distune data demo")]
+)
+def test_a_trial_of_a_study_makes_no_demo_set(
+    dataset: str | None, refusal: str, make: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/mine.txt").touch()
+    job = make()
+    job.config = job.config.replace(**{"data.reader": "demo", "data.root": str(tmp_path / "set")})
+    with pytest.raises(DataError, match=refusal):
+        job.check(False, dataset)
 
 
 def test_a_test_split_that_cannot_be_scored_is_refused_before_it_is_opened(

@@ -151,7 +151,7 @@ def test_a_run_has_finished_where_its_results_can_be_read(
 
 def test_whether_a_data_set_is_the_one_of_a_run(tiny_config: MakeConfig, tmp_path: Path) -> None:
     config = tiny_config()
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     assert was_trained_on(tmp_path, table) is None
     for recorded, expected in (
         ({}, None), ({"data_fingerprint": "other"}, False), ({"data_fingerprint": table_fingerprint(table)}, True),

@@ -123,7 +123,7 @@ def test_it_trains_and_resumes_with_labels_of_a_few_cases(
         training__class_weights="balanced",
         student__text="none",
     )
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     assert len(table.rows("unlabelled")) > len(table.rows("train"))
     whole = run(config, tmp_path / "whole", store=Store(tmp_path / "a"))
     steps: list[EpochRecord] = []
@@ -169,7 +169,7 @@ def test_without_unlabelled_rows_a_student_learns_answers_on_the_labelled_ones_a
     )
     config = tiny_config(data__label_fraction=0.4, distillation__unlabelled=False)
     run(config, tmp_path / "run", store=Store(tmp_path / "store"))
-    labelled = read_table(config.data, config.seed).rows("train")
+    labelled = read_table(config.data).rows("train")
     assert set(seen) == set(labelled.tolist())
 
 

@@ -97,7 +97,7 @@ def whole(tiny_config: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> 
     config = tiny_config(distillation__loss="attention_transfer", student__epochs=2)
     beside = tmp_path_factory.mktemp("whole")
     folder, store, asked, read = beside / "run", Store(beside / "cache"), [], []
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     for_model = InputSteps.for_model
 
     def noting(model: Any, inputs: Any, rows: Any, compute: Any) -> Any:
@@ -267,7 +267,7 @@ def test_the_score_of_a_run_is_that_of_its_best_epoch_and_of_its_last_where_it_w
 def partly_labelled(config: Config, tmp_path: Path) -> run_module._Run:
     """A job whose table has labels for every third train row, and for all of the other splits."""
     job = run_module._Run(config, tmp_path, Callback(), Store(tmp_path / "cache"), CPU)
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     splits, labels = list(table.splits), table.labels.copy()
     for row in table.rows("train")[1::3]:
         splits[row], labels[row] = "unlabelled", -1
@@ -327,7 +327,7 @@ def test_a_dev_split_without_a_score_is_refused_before_anything_is_trained(
     tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny_config()
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     table.labels[table.rows("dev")] = -1
     monkeypatch.setattr(run_module, "read_table", lambda *_, **__: table)
     with pytest.raises(DataError, match="dev"):
@@ -454,7 +454,7 @@ def test_a_regression_stands_beside_a_teacher_whose_encoders_are_all_frozen(
     tiny_config: MakeConfig, tmp_path: Path, vision: Any, text: Any, known: bool
 ) -> None:
     config = tiny_config(teacher__vision__freeze=vision, teacher__text__freeze=text, data__image_size=32)
-    table, store = read_table(config.data, config.seed, check_images=False), Store(tmp_path / "cache")
+    table, store = read_table(config.data, check_images=False), Store(tmp_path / "cache")
     steps = InputSteps(table, config.data, store, CPU, config.seed)
     stage = TeacherStage(config, table, "data", steps, store, CPU)
     found = stage.regression()

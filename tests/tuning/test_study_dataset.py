@@ -33,7 +33,7 @@ def test_a_data_set_with_leaks_is_refused_unless_they_are_accepted(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny_config()
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     found = [Finding("small", "warning", "few examples", "80")]
     monkeypatch.setattr(checking, "check_experiment", lambda config, source: table)
     monkeypatch.setattr(auditing, "audit", lambda table: AuditReport(tuple(found), ()))
@@ -59,7 +59,7 @@ def test_how_the_data_were_read_is_said_before_the_first_trial(
 ) -> None:
     config = tiny_config()
     notes = ("a.csv: in Windows-1252", "label kind: '1.0' as '1'")
-    table = replace(read_table(config.data, config.seed, check_images=False), notes=notes)
+    table = replace(read_table(config.data, check_images=False), notes=notes)
     monkeypatch.setattr(checking, "check_experiment", lambda config, source: table)
     monkeypatch.setattr(auditing, "audit", lambda table: AuditReport((), ()))
     inspect(config, "c.yaml", accept_leaks=False)

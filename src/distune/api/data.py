@@ -163,4 +163,4 @@ def audit(data: Config | Table) -> AuditReport:
     if not isinstance(data, Config):
         return audit_table(data)
     with without_writing(data) as looked_at:
-        return audit_table(read_table(looked_at.data, looked_at.seed))
+        return audit_table(read_table(looked_at.data))

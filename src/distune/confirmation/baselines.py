@@ -163,7 +163,7 @@ def _evaluate_folds(
     parts = []
     for number in range(1, folds + 1):
         folded = with_values(config, {"data.fold": {"number": number, "of": folds}})
-        table = read_table(folded.data, config.seed, check_images=False)
+        table = read_table(folded.data, check_images=False)
         if name == "text_tfidf":
             given = _word_weights(table)
         elif inputs is None:

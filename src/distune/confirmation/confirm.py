@@ -163,7 +163,7 @@ def _table(candidate: Candidate, fingerprint: str, subgroups: tuple[str, ...]) -
     config = candidate.config
     if subgroups:
         config = with_values(config, {"data.subgroup_columns": list(subgroups)})
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     if table_fingerprint(table) != fingerprint:
         raise UserError(
             f"{config.data.root}: the data set is not the one that the study was tuned on; "

@@ -184,7 +184,7 @@ def _table(folder: Path, model: TrainedStudent, data_root: Path | None, *, is_ne
         config = with_values(config, {"data.root": str(data_root)})
     elif not config.data.root.is_dir() and not is_needed:
         return None
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     recorded = [row["id"] for row in read_rows(folder)]
     if table.tasks != model.tasks or [table.ids[row] for row in table.rows("dev")] != recorded:
         raise DataError(

@@ -302,7 +302,7 @@ def _of_folder(predictor: Predictor, root: Path) -> Labelled:
     config = with_values(
         config, {f"data.{name}": value for name, value in {"root": str(root), **_ALL}.items()}
     )
-    table = read_table(config.data, config.seed, check_images=False, known=predictor.classes)
+    table = read_table(config.data, check_images=False, known=predictor.classes)
     for note in table.notes:
         _log.warning("%s", note)
     if table.dropped:

@@ -56,7 +56,7 @@ def seen_by(predictor: Predictor) -> Seen | None:
         return None
     config = load_config(config_file)
     try:
-        table = read_table(config.data, config.seed, check_images=False)
+        table = read_table(config.data, check_images=False)
         files = tuple(dict.fromkeys(filter(None, table.images)))
         digests = image_fingerprints(table)
         is_as_it_was = was_trained_on(Path(predictor.source), table, digests) is not False

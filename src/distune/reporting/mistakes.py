@@ -90,7 +90,7 @@ def write_mistakes(
 def other_data(run: Path, config: Config) -> list[str]:
     """Says where pictures may be others than the student saw, or cannot be compared with those."""
     try:
-        is_same = was_trained_on(run, read_table(config.data, config.seed, check_images=False))
+        is_same = was_trained_on(run, read_table(config.data, check_images=False))
     except UserError as error:
         return [f"the data set cannot be read: {one_line(error)}"]
     if is_same is not False:

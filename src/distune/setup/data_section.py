@@ -77,11 +77,11 @@ def tried(section: dict[str, object]) -> tuple[Table, dict[str, object], list[st
     """
     extra: dict[str, object] = {key: section[key] for key in _SPECIAL if key in section}
     try:
-        return read_table(DataConfig.model_validate(section), 0), extra, []
+        return read_table(DataConfig.model_validate(section)), extra, []
     except DataError as error:
         bad, problems = len(error.examples), error.problems
     try:
-        table = read_table(DataConfig.model_validate({**section, "on_bad_example": "drop"}), 0)
+        table = read_table(DataConfig.model_validate({**section, "on_bad_example": "drop"}))
     except DataError:
         raise DataError(section["root"], problems) from None
     if bad > MOST_BAD * (len(table) + bad):

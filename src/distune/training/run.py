@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from distune.config import Config
 from distune.data import Table, read_table
+from distune.data.demo.demo import make_demo
 from distune.data.fingerprint import check_unchanged, image_fingerprints, table_fingerprint
 from distune.distillation import LOSSES, LossShapes, Objective, label_shares, shared_modalities, undefined
 from distune.distillation.loss_parts import exclusive_weights
@@ -193,7 +194,9 @@ class _Run(Callback):
         self.is_new = not self.folder.exists()
         self.store.about["dataset"] = str(config.data.root)
         with self.timed("data"):
-            self.table = read_table(config.data, config.seed, check_images=check_images)
+            if dataset is None:  # that of a study is there, or the study ends
+                make_demo(config)
+            self.table = read_table(config.data, check_images=check_images)
             for note in self.table.notes if dataset is None else ():  # a study has said them once
                 _log.warning("%s", note)
             self.scores_test = open_test and len(self.table.rows("test")) > 0

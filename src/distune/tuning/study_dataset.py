@@ -86,4 +86,4 @@ def check_folds(config: Config, folds: int | None) -> None:
     """
     if folds is not None:
         folded = with_values(config, {"data.fold": {"number": 1, "of": folds}})
-        read_table(folded.data, config.seed, check_images=False)
+        read_table(folded.data, check_images=False)

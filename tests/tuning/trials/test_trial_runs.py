@@ -106,8 +106,7 @@ def test_no_trial_trains_on_data_that_have_changed_since_the_study_began(
 def test_the_data_of_a_trial_by_folds_are_compared_as_they_are_split_for_everybody(tiny_config: Any) -> None:
     whole, of_fold = tiny_config(), tiny_config(data__fold={"number": 1, "of": 2})
     everybody, its_own = (
-        table_fingerprint(read_table(config.data, config.seed, check_images=False))
-        for config in (whole, of_fold)
+        table_fingerprint(read_table(config.data, check_images=False)) for config in (whole, of_fold)
     )
     assert everybody != its_own
     _check_unchanged(of_fold, everybody)

@@ -98,7 +98,7 @@ def audit(
     from distune.utils.files.sealed_files import write_sealed
 
     with without_writing(chosen) as looked_at:
-        report = audit_table(read_table(looked_at.data, looked_at.seed))
+        report = audit_table(read_table(looked_at.data))
     print_audit(report)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -25,9 +25,10 @@ from distune.data.table import SPLITS, Split
 from distune.errors import DataError, is_of_the_machine
 from distune.utils.files.json_files import read_json
 from distune.utils.files.new_folder import new_folder
+from distune.utils.files.paths import in_shell
 from distune.utils.seeds import check_seed
 
-__all__ = ["read_demo", "without_writing", "write_demo", "write_wound_demo"]
+__all__ = ["make_demo", "read_demo", "without_writing", "write_demo", "write_wound_demo"]
 
 MARKER = "demo.json"
 DEMO_CONFIG = "config.yaml"
@@ -95,21 +96,33 @@ def write_demo(root: Path, seed: int, examples: int = 1200, *, with_config: bool
             (folder / DEMO_CONFIG).write_text(_config(root), encoding="utf-8")
 
 
-def read_demo(root: Path, config: DataConfig, seed: int) -> RawTable:
-    """Reads the demo set, and makes it first where the root holds none.
+def make_demo(config: Config) -> None:
+    """Makes the demo set of a config for a command that trains, where the root holds none.
 
-    A set that is there is read whatever its seed, so that runs over several seeds share their data.
+    A set that is there is used whatever its seed, so that runs over several seeds share their data.
 
     Raises:
-        DataError: the root holds something else, or a demo set of another version of Distune.
+        DataError: the root holds something else.
     """
+    if config.data.reader != "demo" or (marker := config.data.root / MARKER).is_file():
+        return
+    try:
+        write_demo(config.data.root, config.seed)
+    except DataError:
+        if not marker.is_file():  # else another process was faster
+            raise
+
+
+def read_demo(config: DataConfig) -> RawTable:
+    """Reads the demo set.
+
+    Raises:
+        DataError: the root holds none, or one of another version of Distune.
+    """
+    root = config.root
     marker = root / MARKER
     if not marker.is_file():
-        try:
-            write_demo(root, seed)
-        except DataError:
-            if not marker.is_file():  # else another process was faster
-                raise
+        raise DataError(root, [f"there is no demo set; `distune data demo {in_shell(root)}` makes it"])
     try:
         version = read_json(marker)["version"]
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -130,7 +143,9 @@ def without_writing(config: Config) -> Iterator[Config]:
         yield config
         return
     with tempfile.TemporaryDirectory(prefix="distune-demo-", ignore_cleanup_errors=True) as folder:
-        yield with_values(config, {"data.root": str(Path(folder) / "demo")})
+        config = with_values(config, {"data.root": str(Path(folder) / "demo")})
+        make_demo(config)
+        yield config
 
 
 def _patients(seed: int, examples: int) -> list[_Patient]:

@@ -37,7 +37,6 @@ from distune.utils.text import nearest_hint
 
 def read_table(
     config: DataConfig,
-    seed: int,
     *,
     check_images: bool = True,
     known: Mapping[str, Collection[str]] = NOTHING_KNOWN,
@@ -46,7 +45,6 @@ def read_table(
 
     Args:
         config: where the data set is and how it is read.
-        seed: seed of the demo set, used only where that has to be made first.
         check_images: decode every image file; a caller whose process or parent has just checked the same
             set may leave it out. With `on_bad_example: drop` the images are always decoded, because the
             table would otherwise hold other examples.
@@ -69,7 +67,7 @@ def read_table(
             check_argument("known", name, str)
     root = config.root
     if config.reader == "demo":
-        raw = read_demo(root, config, seed)
+        raw = read_demo(config)
     elif not root.is_dir():
         hint = locale_hint(str(root))
         raise DataError(

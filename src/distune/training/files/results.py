@@ -71,7 +71,7 @@ def finished_run(config: Config, folder: Path, *, callback: Callback | None = No
 
 
 def _key(config: Config) -> str:
-    table = read_table(config.data, config.seed, check_images=False)
+    table = read_table(config.data, check_images=False)
     return key_of(student_key(config, table_fingerprint(table), compute_for(config.training)))
 
 

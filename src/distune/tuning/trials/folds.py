@@ -68,7 +68,7 @@ def _check_unchanged(config: Config, dataset: str) -> None:
     from distune.data.fingerprint import check_unchanged, table_fingerprint
 
     whole = config.data.model_copy(update={"fold": None})
-    table = read_table(whole, config.seed, check_images=False)
+    table = read_table(whole, check_images=False)
     check_unchanged(config.data.root, table_fingerprint(table), dataset)
 
 
