@@ -59,7 +59,8 @@ def test_the_normal_form(value: str, form: str) -> None:
      ('"x"', "\N{LEFT DOUBLE QUOTATION MARK}x\N{RIGHT DOUBLE QUOTATION MARK}"), ("P-01", "P01"), ("P 7", "p_7"),
      ("left_lung", "left lung"), ("CR", "CR."), ("CR", "'CR"), ("CR", '="CR"'), ("1,234", "1234"), ("1'234", "1234"),
      ("100000", "1E+05"), ("0", "-0"), ("2", "2."), ("0.5", ".50"),
-     ("yes", "Ja"), ("falsch", "no")],
+     ("yes", "Ja"), ("falsch", "no"), ("1", "yes"), ("false", "0"), ("1000", "1_000"), ("a/b", "a\\b"), ("A", "A;"),
+     ("a;b", "a; b"), ("M\N{LATIN SMALL LETTER U WITH DIAERESIS}ller", "Muller"), ("['A']", "A")],
 )  # fmt: skip
 def test_signs_that_look_alike_are_noted_and_kept_apart(one: str, other: str) -> None:
     assert sign_twins([one, "CT", other, one]) == [(one, other)]
@@ -78,6 +79,22 @@ def test_subgroups_that_count_as_one_are_noted() -> None:
     config = DataConfig.model_validate({"subgroup_columns": ["site", "sex"]})
     (note,) = interpreted(rows, ("grade",), config)[2]
     assert note.startswith("subgroup site: 'A', 'a'")
+
+
+@pytest.mark.parametrize(
+    ("cells", "values", "said"),
+    [(["f", "NA", "f"], ["f", "", "f"], "'NA': 1"), (["f", "?", "f"], ["f", "?", "f"], "'?'"),
+     (["1", "1.0", "2"], ["1", "1", "2"], "'1.0'"), (["7", "07", "7"], ["7", "7", "7"], "'07'"),
+     (["40", "999", "41"], ["40", "999", "41"], "'999'"), (["S-1", "S1", "S2"], ["S-1", "S1", "S2"], "look alike")],
+)  # fmt: skip
+def test_subgroups_are_understood_as_groups_are(cells: list[str], values: list[str], said: str) -> None:
+    rows = [
+        replace(row, subgroups=(cell,)) for row, cell in zip(examples(label=list("xyx")), cells, strict=True)
+    ]
+    config = DataConfig.model_validate({"subgroup_columns": ["site"], "missing_values": ["NA"]})
+    read, _, (note,) = interpreted(rows, ("grade",), config)
+    assert [row.subgroups for row in read] == [(value,) for value in values]
+    assert note.startswith("subgroup site: ") and said in note
 
 
 def test_what_looks_different_is_not_noted() -> None:
@@ -99,7 +116,6 @@ def test_what_looks_different_is_not_noted() -> None:
                 "1-2",
                 "0.125",
                 "125",
-                "ja",
                 "N",
                 "F",
                 "T",
@@ -113,13 +129,46 @@ def test_what_looks_different_is_not_noted() -> None:
 @pytest.mark.parametrize(
     ("value", "is_one"),
     [(word, True) for word in ("NA", "\\N", "(null)", "<NULL>", "#N/V", "#WERT!", "Err:502", "(blank)", "n.a.", "k. A.",
-                               "not done", "..", "?", "—", "[]", '""')]
+                               "not done", "..", "?", "—", "[]", '""', "Nothing", "not recorded", "inf", "&nbsp;",
+                               "\u200b", "N\uff21")]
     + [(word, False) for word in ("", "+", "++", "CT", "no", "normal", "#1", "1", "x")],
 )  # fmt: skip
 def test_a_class_that_may_stand_for_nothing_is_noted(value: str, is_one: bool) -> None:
     assert may_be_nothing(value) is is_one
     _, _, notes = understood(label=[value, "yes", "yes"])
     assert any(f"{value!r} is a class" in note for note in notes) is is_one
+
+
+@pytest.mark.parametrize("value", ["1.23457E+11", "123456789012345680.0", "02-Mar", "Mrz 02", "2024-03-02"])
+def test_what_a_spreadsheet_may_have_made_of_a_label_or_a_patient_is_noted(value: str) -> None:
+    for column in ("label", "group"):
+        (note,) = understood(**{column: [value, "1", "2"]})[2]
+        assert note.startswith(column) and repr(value) in note and "spreadsheet" in note
+    assert (
+        understood(label=["3", "grade 2", "1.5"])[2]
+        == understood(group=["12MAR", "1e5", "20240302"])[2]
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "settings", "is_noted"),
+    [("A;B", {}, True), ("B | C", {}, True), ("['A', 'B']", {}, True), ('["C"]', {}, True), ("C;D", {}, False),
+     ("mass, left", {}, False), ("['A', 'B']", {"separator": ","}, True), ("A;B", {"separator": ";"}, False)],
+)  # fmt: skip
+def test_a_cell_that_may_hold_several_labels_is_noted(
+    cell: str, settings: dict[str, Any], is_noted: bool
+) -> None:
+    _, _, notes = understood({"tasks": {"grade": settings}}, label=[cell, "A", "B"])
+    assert any("several labels" in note for note in notes) is is_noted
+    mapped = {"tasks": {"grade": settings}, "label_map": {"grade": {cell: cell}}}
+    assert settings or understood(mapped, label=[cell, "A", "B"])[2] == []
+
+
+@pytest.mark.parametrize("word", ["NA", "-", "unknown", "#REF!"])
+def test_a_text_that_may_stand_for_nothing_is_noted_and_kept(word: str) -> None:
+    rows, _, (note,) = understood(text=[word, "a text", "words"])
+    assert rows[0].text == word and repr(word) in note
 
 
 def test_a_code_for_nothing_is_noted_as_a_class_that_nobody_named_and_is_a_patient_like_any_other() -> None:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.config.data import MISSING_VALUES
+from distune.data.readers.doubts import group_notes
 from distune.data.readers.problems import SHOWN, Fault, Faulty, by_cause, by_example
 from distune.data.readers.spellings import case_twins, normal_form
 from distune.data.readers.table_formats import LOST_LISTS, TableError, open_table, row_fault
-from distune.data.readers.values import GROUP_REMEDY, MissingWords, group_notes
+from distune.data.readers.values import GROUP_REMEDY, MissingWords
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
 from distune.utils.files.atomic import all_or_none, check_new, replacing

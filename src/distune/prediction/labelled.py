@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from distune.config import Config, DataConfig, TaskConfig, load_config, with_values
 from distune.data import read_table
+from distune.data.readers.doubts import group_notes
 from distune.data.readers.spellings import normal_form
 from distune.data.readers.table_formats import LOST_LISTS
-from distune.data.readers.values import group_notes
 from distune.data.split import refuse_case_twins
 from distune.data.table import MISSING, Table, Task, label_columns
 from distune.errors import DataError, UserError

@@ -73,8 +73,8 @@ class Cells:
 
     def separator(self) -> str | None:
         """What parts several labels of a cell: few different parts, each often alone or with others."""
-        if len(self.times) < 2 or any(cell.lstrip().startswith(("{", "[{")) for cell in self.filled):
-            return None  # always the same, or an annotator's JSON
+        if len(self.times) < 2 or any(cell.lstrip().startswith(("{", "[")) for cell in self.filled):
+            return None  # always the same, or lists and JSON as programs write them
         for separator in (";", "|", ","):
             together = sum(separator in cell for cell in self.filled)
             parts = self.parts(separator)

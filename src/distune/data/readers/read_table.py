@@ -122,11 +122,6 @@ def _subgroup_problems(config: DataConfig, raw: RawTable) -> list[str]:
     ]
 
 
-def _subgroup(example: RawExample, place: int, config: DataConfig) -> str:
-    value = example.subgroups[place] if example.subgroups else ""
-    return "" if value.casefold() in config.missing_values else value
-
-
 def pixel_rules(config: DataConfig) -> PixelRules:
     """How a data set's image files become pixels; prediction takes the same rules."""
     return PixelRules(window=config.window, percentiles=config.percentiles)
@@ -267,7 +262,7 @@ def _table(
         notes=tuple(raw.notes),
         rules=pixel_rules(config),
         subgroups={
-            name: tuple(_subgroup(example, place, config) for example in examples)
+            name: tuple(example.subgroups[place] for example in examples)
             for place, name in enumerate(config.subgroup_columns)
         },
         may_lack=config.missing == "allow",

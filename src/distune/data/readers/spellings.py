@@ -13,10 +13,15 @@ from distune.utils.text import first_of
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
 _ZEROS_FIRST = re.compile(r"[+]?[0-9]{1,100}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?")
-_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}([., '][0-9]{3})+")
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}([., '_][0-9]{3})+")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
-_BETWEEN = re.compile(r"(?<=[^\W_])[\s_.,/-]+(?=[^\W_])")
+_BETWEEN = re.compile(r"(?<=[^\W_])[\s_.,:;|/\\-]+(?=[^\W_])")
 _BEFORE_NUMBER = re.compile(r"(?<=[^\W\d_]) (?=\d)")
+_ACCENTS = re.compile("[\u0300-\u036f]")
+# What shows nothing: control signs but for blanks, joiners, fillers and selectors of a variant.
+_SHOWS_NOTHING = re.compile(
+    "[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f]"
+)
 # Cyrillic and Greek letters, quotation marks, dashes and strokes beside those of a keyboard.
 _ALIKE = str.maketrans(
     "АВЕЗКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧον‘’‚‛`´ʹʼ′“”„″‐‑‒–—―−⁄∕×",
@@ -25,7 +30,7 @@ _ALIKE = str.maketrans(
 # Without t and f: in tables of heartbeats, N and F are two classes.
 _YES = "yes y true ja j wahr waar oui vrai si sí sì vero sim verdadero verdadeiro"
 _NO = "no n false nein nee nei nej falsch onwaar non faux falso não"
-_MEANINGS = dict.fromkeys(_YES.split(), "yes") | dict.fromkeys(_NO.split(), "no")
+_MEANINGS = dict.fromkeys(_YES.split(), Decimal(1)) | dict.fromkeys(_NO.split(), Decimal(0))
 
 
 def normal_form(value: str) -> str:
@@ -55,13 +60,19 @@ def one_spelling(values: Sequence[str], what: str) -> tuple[list[str], list[str]
     ]
 
 
+def visible(value: str) -> str:
+    """A value without letter forms, digits of other scripts and characters that show nothing."""
+    if value.isascii() and value.isprintable():
+        return value
+    text = _SHOWS_NOTHING.sub("", unicodedata.normalize("NFKC", value))
+    return "".join(
+        str(unicodedata.decimal(sign, sign)) for sign in text if unicodedata.category(sign) != "Cf"
+    )
+
+
 def _look(value: str) -> str:
     """What is left of a value without case, space, invisible characters, letter forms and leading zeros."""
-    if value.isascii() and value.isprintable():
-        text = " ".join(value.split()).casefold()
-    else:
-        seen = (sign for sign in unicodedata.normalize("NFKC", value) if unicodedata.category(sign) != "Cf")
-        text = " ".join("".join(seen).split()).casefold()
+    text = " ".join(visible(value).split()).casefold()
     return str(int(text)) if _ZEROS_FIRST.fullmatch(text) else text
 
 
@@ -92,18 +103,20 @@ def case_twins(
 def _bare(look: str) -> str | Decimal:
     """What is left of a look without the signs that programs and people add, change or leave out; a number's value.
 
-    Yes and no are one word in all languages.
+    Yes is 1 and no is 0, in all languages.
     """
-    if look.isalpha():
-        return _MEANINGS.get(look, look)
-    text = look.strip("'\"=")
+    if look in _MEANINGS:
+        return _MEANINGS[look]
+    text = look.strip("'\"=[]")
+    if not text.isascii():  # accents, which some programs lose
+        text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
     if _THOUSANDS.fullmatch(text):
         text = re.sub("[^0-9]", "", text)
     elif _DECIMAL_COMMA.fullmatch(text):
         text = text.replace(",", ".")
     if _NUMBER.fullmatch(text):
         return Decimal(text)
-    return _BEFORE_NUMBER.sub("", _BETWEEN.sub(" ", text.rstrip(".")))
+    return _BEFORE_NUMBER.sub("", _BETWEEN.sub(" ", text.rstrip(".,:;")))
 
 
 def sign_twins(values: Iterable[str]) -> list[tuple[str, ...]]:

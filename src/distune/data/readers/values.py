@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from distune.config import DataConfig, TaskConfig
-from distune.data.readers.nothing import CODES, may_be_nothing
+from distune.data.readers.doubts import (
+    group_notes,
+    label_notes,
+    same_signs,
+    subgroup_notes,
+    text_notes,
+    unused,
+)
 from distune.data.readers.problems import SHOWN, Fault
 from distune.data.readers.raw_rows import RawExample
-from distune.data.readers.spellings import case_twins, normal_form, one_spelling, sign_twins
-from distune.utils.text import counted, first_of, listed
+from distune.data.readers.spellings import case_twins, normal_form, one_spelling
+from distune.utils.text import counted, first_of
 
 LONGEST_TEXT = 131_072
 """Characters of a text that are kept; no model reads a tenth of them."""
@@ -46,10 +53,11 @@ def interpreted(
         ]
         for task, name in enumerate(task_names)
     ]
-    notes = missing.notes()
+    subgroups, of_subgroups = _subgroups(examples, config.subgroup_columns, missing)
+    notes = [*missing.notes(), *text_notes(texts)]
     faults: list[list[Fault]] = [[] for _ in examples]
     joined, noted = one_spelling(groups, "group")
-    notes += [*noted, *group_notes(joined), *_subgroup_notes(examples, config.subgroup_columns)]
+    notes += [*noted, *group_notes(joined), *of_subgroups]
     in_train = [example.split == "train" for example in examples]
     twins = case_twins(joined, in_train)
     for own, group in zip(faults, joined, strict=True):
@@ -61,11 +69,12 @@ def interpreted(
     if long:
         notes.append(f"text: {long} longer than {LONGEST_TEXT:,} characters, cut there")
     changed = [
-        _with(example, text[:LONGEST_TEXT], group, labels)
-        for example, text, group, labels in zip(
+        _with(example, text[:LONGEST_TEXT], group, own, labels)
+        for example, text, group, own, labels in zip(
             examples,
             texts,
             joined,
+            subgroups,
             zip(*columns, strict=True) if columns else [()] * len(examples),
             strict=True,
         )
@@ -84,14 +93,14 @@ def _labels(
     label_map = dict((config.label_map or {}).get(name, {}))
     parts = [cell_parts(cell, settings) for cell in cells]
     written = [part for own in parts for part in own]
-    notes = _unused(name, written, label_map)
+    notes = unused(name, written, label_map)
     named, noted = one_spelling([mapped_label(label, label_map) for label in written], f"label {name}")
     named = _in_order(named, settings.order or ())
-    notes += [*noted, *_same_signs(f"label {name}", named)]
+    notes += [*noted, *same_signs(f"label {name}", named)]
     if settings.columns is None:
         none = [settings.negative] if settings.separator else []
         meant = {*label_map.values(), *(settings.order or ()), *none}
-        notes += _doubtful(f"label {name}", "a class", named, meant, CODES)
+        notes += label_notes(name, named, meant)
     of_train = [is_train for own, is_train in zip(parts, in_train, strict=True) for _ in own]
     twins = case_twins(named, of_train, apart=set(label_map.values()))
     remedy = f"give one: data.label_map: {{{name}: {{spelling: class}}}}; to keep both, map each to itself"
@@ -103,21 +112,22 @@ def _labels(
     return [(settings.separator or "").join(own) for own in spelled], notes
 
 
-def group_notes(groups: Sequence[str]) -> list[str]:
-    """One line for the groups that look alike but for signs, and for each that may stand for nothing."""
-    return [*_same_signs("group", groups), *_doubtful("group", "a patient or case", groups)]
-
-
-def _subgroup_notes(examples: Sequence[RawExample], columns: Sequence[str]) -> list[str]:
-    """One line for each column with values that differ in case alone, which a confirmation scores as one."""
-    notes = []
+def _subgroups(
+    examples: Sequence[RawExample], columns: Sequence[str], missing: MissingWords
+) -> tuple[list[tuple[str, ...]], list[str]]:
+    """The subgroups of each example, understood as groups are, with a line for each way of understanding them."""
+    notes: list[str] = []
+    understood: list[list[str]] = []
     for place, name in enumerate(columns):
-        spellings: dict[str, set[str]] = {}
-        for value in {example.subgroups[place] for example in examples if example.subgroups}:
-            spellings.setdefault(value.casefold(), set()).add(value)
-        several = [listed(sorted(found)) for found in spellings.values() if len(found) > 1]
-        notes += [f"subgroup {name}: {'; '.join(sorted(several)[:SHOWN])} count as one"] if several else []
-    return notes
+        what = f"subgroup {name}"
+        cells = [example.subgroups[place] if example.subgroups else "" for example in examples]
+        values, noted = one_spelling([missing(what, cell) for cell in cells], what)
+        twins = case_twins(values)
+        alike = [f"{other!r}, {value!r}" for value, other in twins.items()]
+        notes += [*noted, *([f"{what}: {first_of(alike, SHOWN, '; ')} count as one"] if alike else [])]
+        understood.append([twins.get(value, value) for value in values])
+        notes += subgroup_notes(name, understood[-1])
+    return list(zip(*understood, strict=True)) if understood else [()] * len(examples), notes
 
 
 def _has_columns(task: str, config: DataConfig) -> bool:
@@ -127,10 +137,12 @@ def _has_columns(task: str, config: DataConfig) -> bool:
 GROUP_REMEDY = "one patient needs one spelling: correct the file"
 
 
-def _with(example: RawExample, text: str, group: str, labels: tuple[str, ...]) -> RawExample:
-    if (text, group, labels) == (example.text, example.group, example.labels):
+def _with(
+    example: RawExample, text: str, group: str, subgroups: tuple[str, ...], labels: tuple[str, ...]
+) -> RawExample:
+    if (text, group, subgroups, labels) == (example.text, example.group, example.subgroups, example.labels):
         return example
-    return replace(example, text=text, group=group, labels=labels)
+    return replace(example, text=text, group=group, subgroups=subgroups, labels=labels)
 
 
 class MissingWords:
@@ -170,16 +182,6 @@ class MissingWords:
         return lines
 
 
-def _same_signs(what: str, values: Iterable[str]) -> list[str]:
-    """One line for all values that look alike but for signs."""
-    if not (twins := sign_twins(values)):
-        return []
-    shown = first_of([", ".join(map(ascii, same)) for same in twins], SHOWN, "; ")
-    return [
-        f"{what}: {shown} look alike but for signs, or say the same; where they are one, correct the file"
-    ]
-
-
 def cell_parts(cell: str, settings: TaskConfig) -> list[str]:
     """The labels of a cell as they are written: several where the task has a separator."""
     if settings.separator is None or cell.strip() == settings.negative:
@@ -205,32 +207,6 @@ def _contradictions(task: str, cell: str, parts: Sequence[str], settings: TaskCo
         return []
     remedy = f"write the labels alone, {settings.negative!r} alone, or leave the cell empty"
     return [Fault(f"labels of task {task!r} that contradict each other", repr(cell), remedy)]
-
-
-def _unused(task: str, labels: Sequence[str], label_map: Mapping[str, str]) -> list[str]:
-    """One line for each spelling that is mapped and stands in no cell, as where it is misspelt itself."""
-    there = {*labels, *(label.strip() for label in labels)}
-    return [
-        f"data.label_map.{task}: {spelling!r} stands in no cell, so it maps nothing"
-        for spelling in label_map
-        if spelling not in there
-    ]
-
-
-def _doubtful(
-    what: str,
-    taken: str,
-    values: Sequence[str],
-    meant: Set[str] = frozenset(),
-    codes: Collection[str] = (),
-) -> list[str]:
-    """One line for each value that often says that nothing is known, and is taken for something here."""
-    return [
-        f"{what}: {value!r} is {taken} ({counted(count, 'cell')}); where it stands for nothing, empty it "
-        "or list it in data.missing_values"
-        for value, count in Counter(values).items()
-        if value not in meant and (may_be_nothing(value) or value in codes)
-    ]
 
 
 def _add(
