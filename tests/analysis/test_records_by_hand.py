@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -307,15 +308,38 @@ def test_durations_are_what_pandas_writes_and_none_took_no_time(tmp_path: Path) 
     ("cells", "expected"),
     [
         (("1", "2"), [1, 2]), (("1.0", "2"), [1, 2]), (("1e3", "2"), [1000.0, 2.0]), (("1.5", "2"), [1.5, 2.0]),
-        (("True", "False"), [True, False]), (("True", "x"), ["True", "x"]), (("1", "inf"), ["1", "inf"]),
+        (("True", "False"), [True, False]), (("True", "x"), ["True", "x"]), (("1", "inf"), [1, None]),
+        (("1", "nan"), [1, None]), (("a", "NaN"), ["a", None]), (("0.5", "NA"), [0.5, None]),
+        (("True", "-"), [True, None]),
+        (("a", "none"), ["a", "none"]), (("none", "none"), ["none", "none"]), (("1", "auto"), ["1", "auto"]),
     ],
 )  # fmt: skip
 def test_a_column_is_of_the_first_kind_that_all_its_cells_are(
     tmp_path: Path, cells: tuple[str, str], expected: list[Any]
 ) -> None:
     found = table(tmp_path, "value,params_x\n" + "".join(f"0.5,{cell}\n" for cell in cells))
-    values = [trial.params["x"] for trial in found.trials]
+    values = [trial.params.get("x") for trial in found.trials]
     assert values == expected and list(map(type, values)) == list(map(type, expected))
+
+
+@pytest.mark.parametrize("cell", ["0,002", "1e400", "1_000", "0.002x", "\uff11"])
+def test_a_cell_that_begins_as_a_number_among_numbers_is_named(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(UserError, match="row 3"):
+        table(tmp_path, f'value,params_x\n0.5,0.001\n0.5,"{cell}"\n')
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "said"),
+    [("params_x", "1,NA", "'NA'"), ("params_x", "1,auto", "'auto'"), ("params_x", '"0,1","0,2"', "'0,1'"),
+     ("x,params_y", "1,2", "'x'")],
+)  # fmt: skip
+def test_how_cells_were_understood_and_which_columns_are_not_read_is_said(
+    tmp_path: Path, header: str, cells: str, said: str
+) -> None:
+    rows = next(csv.reader([cells]))
+    lines = [f'0.5,"{cell}"' + (",1" if "," in header else "") for cell in rows]
+    found = table(tmp_path, "\n".join([f"value,{header}", *lines]) + "\n")
+    assert any(said in sentence for sentence in found.missing)
 
 
 def test_a_pruned_trial_has_no_score_and_a_range_is_the_first_that_was_searched() -> None:

@@ -16,6 +16,7 @@ from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
 from distune.data.labels import JOINT, parts
 from distune.data.readers import values
+from distune.data.readers.doubts import column_notes, repeated
 from distune.data.readers.nothing import may_be_nothing
 from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.spellings import case_twins, normal_form, sign_twins
@@ -595,3 +596,37 @@ def test_a_word_for_nothing_is_none_only_of_a_label_that_columns_make() -> None:
     labels = {"label_columns": ["plain", "joined", "made"], "tasks": settings}
     config = parse_config({"data": {**read, **labels}}).data
     assert [values._has_columns(task, config) for task in ("plain", "joined", "made")] == [False, False, True]
+
+
+def test_a_column_whose_name_looks_like_one_that_is_read_is_noted() -> None:
+    (note,) = column_notes("t.jsonl", ["image", "Label", "label", "text", "Text "], {"image", "label"})
+    assert "'Label'" in note and note.endswith("'label' is read")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [([("a", "P1", "x", "train"), ("b", "P1", "x", "test")], "group: 'P1'"),
+     ([("a", "P1", "x", "train"), ("a", "P2", "x", "dev")], "image: 'a'"),
+     ([("a", "P1", "x", "train"), ("a", "P1", "y", "train")], "image: 1 file"),
+     ([("a", "P1", "x", "train"), ("a", "P1", "", "train"), ("b", "P1", "x", "unlabelled"), ("", "P2", "x", "dev"),
+       ("", "P3", "y", "train")], "")],
+)  # fmt: skip
+def test_what_several_splits_share_and_labels_that_contradict_each_other_are_noted(
+    rows: list[tuple[str, str, str, Split]], said: str
+) -> None:
+    held = [
+        RawExample(f"{n}", image, "", (label,), group, split, f"t.csv:{n}")
+        for n, (image, group, label, split) in enumerate(rows)
+    ]
+    notes = repeated(held, [row[0] for row in rows])
+    assert len(notes) == bool(said) and all(note.startswith(said) for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("word", "is_noted"),
+    [("No Finding", True), ("no", True), ("0", True), ("none", False), ("nodule", False)],
+)
+def test_a_label_that_may_say_that_there_is_none_is_noted(word: str, is_noted: bool) -> None:
+    settings = {"tasks": {"grade": {"separator": ";"}}}
+    assert any("negative" in note for note in understood(settings, label=[word, "a;b", "b"])[2]) is is_noted
+    assert understood(label=["no", "a", "b"])[2] == []

@@ -96,6 +96,7 @@ def test_cells_of_a_column() -> None:
     ("values", "separator"),
     [
         (["a;b", "b;c", "a", "c", "b"] * 5, ";"),
+        (["['a', 'b']", "['a']", "['b']"] * 9, None),  # lists of Python
         (["a|b", "b|c", "a", "c", "b"] * 5, "|"),
         (["a, b", "b, c", "a", "c", "b"] * 5, ","),
         (["a;b", *["a", "b"] * 10], None),  # one cell alone

@@ -14,10 +14,10 @@ from typing import Any
 from distune.analysis.parameters.space import FIRST, Parameter
 from distune.analysis.records import attributes
 from distune.analysis.records.study_record import STATES, Direction, State, StudyRecord, TrialRecord
+from distune.analysis.records.typed_cells import finite, typed, whole
 from distune.errors import UserError, is_of_the_machine
 from distune.utils.files.csv_files import of_any_length
 from distune.utils.files.paths import read_file
-from distune.utils.numbers import written_number
 from distune.utils.text import counted, listed
 
 PARAMETER = "params_"
@@ -57,7 +57,10 @@ def from_csv(path: Path | str, direction: Direction = "maximize") -> StudyRecord
             f"{path}: trials of several objectives: {listed(several)}; rename the one that counts to value"
         )
     problems: list[str] = []
-    params = {name: _typed([row[columns[name]] for row in rows]) for name in names}
+    said: list[str] = []
+    params = {
+        name: typed(columns[name], [row[columns[name]] for row in rows], problems, said) for name in names
+    }
     trials = [
         _trial(index, row, {name: column[index] for name, column in params.items()}, problems)
         for index, row in enumerate(rows)
@@ -74,7 +77,7 @@ def from_csv(path: Path | str, direction: Direction = "maximize") -> StudyRecord
         space={name: _observed(name, column) for name, column in params.items()},
         space_source="observed",
         source=str(path),
-        missing=_missing(header, bool(names), direction),
+        missing=(*_missing(header, bool(names), direction), *said),
     )
 
 
@@ -120,7 +123,7 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
     def lacks(column: str) -> bool:
         return column in row and _is_empty(row[column].strip())
 
-    value = cell("value", _finite)
+    value = cell("value", finite)
     recorded = cell("state", lambda written: STATES[written.rpartition(".")[2].upper()])
     if lacks("state"):
         problems.append(f"row {line}: state is {row['state']!r}")
@@ -138,8 +141,8 @@ def _trial(index: int, row: Mapping[str, str], params: Mapping[str, Any], proble
         started=started,
         finished=finished,
         seconds=seconds,
-        memory_mb=cell(f"{ATTRIBUTE}peak_memory_mb", _finite),
-        device_memory_mb=cell(f"{ATTRIBUTE}peak_device_mb", _finite),
+        memory_mb=cell(f"{ATTRIBUTE}peak_memory_mb", finite),
+        device_memory_mb=cell(f"{ATTRIBUTE}peak_device_mb", finite),
         device=cell(f"{ATTRIBUTE}device", str),
         failure_kind=cell(f"{ATTRIBUTE}failure_kind", str),
         failure_message=cell(f"{ATTRIBUTE}failure_message", str),
@@ -157,18 +160,11 @@ def _moment(written: str) -> datetime:
     return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def _finite(written: str) -> float:
-    value = attributes.number(written_number(written))
-    if value is None:
-        raise ValueError(written)
-    return value
-
-
 def _seconds(written: str) -> float:
     """A duration as pandas writes it (`0 days 00:12:03.5`, or `0 days` where all are whole days), or plain seconds."""
     match = DURATION.match(written)
     if match is None:
-        seconds = _finite(written)
+        seconds = finite(written)
     else:
         days, hours, minutes = (int(match[part] or 0) for part in ("days", "h", "m"))
         seconds = (days * 24 + hours) * 3600 + minutes * 60 + float(match["s"] or 0)
@@ -177,37 +173,12 @@ def _seconds(written: str) -> float:
     return seconds
 
 
-def _typed(column: Sequence[str]) -> list[Any]:
-    """A column as ints, floats, bools or texts: the first that all its filled cells are."""
-    filled = [cell.strip() for cell in column]
-    for read in (_whole, _finite, _truth):
-        try:
-            return [read(cell) if cell else None for cell in filled]
-        except (ValueError, OverflowError):
-            continue
-    return [cell or None for cell in filled]
-
-
-def _whole(written: str) -> int:
-    """An int; 384.0 is one, since a column with gaps holds floats."""
-    number = written_number(written)
-    if "e" in written.lower() or number != int(number):
-        raise ValueError(written)
-    return int(number)
-
-
 def _number(written: str) -> int:
     """A trial's number; one beyond any study would make the report count up to it."""
-    number = _whole(written)
+    number = whole(written)
     if not 0 <= number < MOST_TRIALS:
         raise ValueError(written)
     return number
-
-
-def _truth(written: str) -> bool:
-    if written not in ("True", "False"):
-        raise ValueError(written)
-    return written == "True"
 
 
 def _observed(name: str, column: Sequence[Any]) -> Parameter:
@@ -233,6 +204,9 @@ def _spans_decades(values: Sequence[float]) -> bool:
 def _missing(header: Sequence[str], has_params: bool, direction: Direction) -> tuple[str, ...]:
     absent = [name for name in EXPECTED if name not in header]
     said = [f"The table has no column {', '.join(absent)}."] if absent else []
+    known = (PARAMETER, ATTRIBUTE, "system_attrs_", "values_")
+    unread = [name for name in header if name.strip() and name not in EXPECTED and not name.startswith(known)]
+    said += [f"Not read are its columns {listed(unread)}."] if unread else []
     if not has_params:
         said.append("The table has no columns params_*.")
     if "state" not in header:

@@ -11,6 +11,7 @@ from sys import intern
 from distune.config import DataConfig, TaskConfig
 from distune.data.labels import PLAIN, joined_columns
 from distune.data.pixels.images import NO_FRAME, with_frame
+from distune.data.readers.doubts import column_notes
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample, RawTable
 from distune.data.readers.table_formats import (
@@ -158,6 +159,8 @@ def _read_file(path: Path, split: Split, columns: CsvColumns, config: DataConfig
             )
         places = _places(name, file.header, columns, table)
         if places is not None:
+            read = {*columns.image, *columns.needed()}
+            table.notes += column_notes(name, file.header, read)
             _add_rows(file, name, split, columns, places, table)
             table.structure += _lists(file, name, columns)
     except FileNotFoundError:  # of unlabelled rows
@@ -213,6 +216,10 @@ def _lists(file: TableFile, name: str, columns: CsvColumns) -> list[str]:
         )
         for task, settings in columns.tasks
         if task in file.lists and (file.lists[task] or settings.separator != LIST_JOINT)
+    ] + [
+        f"{name}: column {column!r} holds lists; a row has one value of it"
+        for column in (columns.group, *columns.subgroups)
+        if column in file.lists
     ]
 
 

@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 from distune.data.readers.nothing import CODES, may_be_nothing
 from distune.data.readers.problems import SHOWN
-from distune.data.readers.spellings import sign_twins
-from distune.utils.text import counted, first_of
+from distune.data.readers.raw_rows import RawExample
+from distune.data.readers.spellings import case_twins, sign_twins
+from distune.data.table import SPLITS
+from distune.utils.text import counted, first_of, listed
 
 _MONTH = r"(jan|feb|mar|mrz|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)"
 _MADE_OVER = re.compile(
@@ -19,6 +21,10 @@ _MADE_OVER = re.compile(
     re.IGNORECASE,
 )
 
+_NEGATIVE = re.compile(
+    r"0|no|false|nein|non|normal|negativ|negative|healthy|no (finding|abnormalit|label|disease)\w*"
+)
+
 
 def group_notes(groups: Sequence[str]) -> list[str]:
     """Lines for the groups that look alike but for signs, that may stand for nothing, and that were other values."""
@@ -26,25 +32,74 @@ def group_notes(groups: Sequence[str]) -> list[str]:
     return [*same_signs("group", groups), *doubtful, *_made_over("group", groups)]
 
 
-def label_notes(task: str, labels: Sequence[str], meant: Set[str]) -> list[str]:
-    """The same of the labels of a task, and of those that may be several in one cell; of those that are meant none."""
+def label_notes(task: str, labels: Sequence[str], meant: Set[str], *, negative: str | None) -> list[str]:
+    """The same of the labels of a task, and of those that may be several in one cell or say that there is none.
+
+    Args:
+        task: its name.
+        labels: of all examples.
+        meant: labels that somebody named; of them nothing is said.
+        negative: the word for no label, of a task whose cells hold several.
+    """
     what = f"label {task}"
     doubted = [label for label in labels if label not in meant]
     doubtful = _doubtful(what, "a class", doubted, CODES)
-    return [*doubtful, *_made_over(what, doubted), *_lists(task, doubted, set(labels) - {""})]
+    several = [*_lists(task, doubted, set(labels) - {""}), *_negatives(task, doubted, negative)]
+    return [*doubtful, *_made_over(what, doubted), *several]
 
 
 def subgroup_notes(column: str, values: Sequence[str]) -> list[str]:
     """The same of a column of subgroups."""
-    return [
-        *same_signs(f"subgroup {column}", values),
-        *_doubtful(f"subgroup {column}", "a value", values, CODES),
-    ]
+    what = f"subgroup {column}"
+    return [*same_signs(what, values), *_doubtful(what, "a value", values, CODES)]
 
 
 def text_notes(texts: Sequence[str]) -> list[str]:
     """One line for each text that may stand for nothing."""
     return _doubtful("text", "a text", texts)
+
+
+def column_notes(name: str, header: Sequence[str], read: Set[str]) -> list[str]:
+    """One line for each column that is read and looks like another one, as where a key of JSON has two spellings.
+
+    Args:
+        name: of the table.
+        header: names of its columns.
+        read: those that are read.
+    """
+    return [
+        f"{name}: of the columns {one!r} and {other!r} {listed(sorted({one, other} & read))} is read"
+        for one, other in case_twins(header).items()
+        if len({one, other} & read) == 1
+    ]
+
+
+def repeated(examples: Sequence[RawExample], paths: Sequence[str | None]) -> list[str]:
+    """One line for what is in several of train, dev and test, and for images whose rows have other labels.
+
+    Args:
+        examples: in the splits that are trained and evaluated on.
+        paths: of their images; nothing where there is none.
+    """
+    splits: dict[tuple[str, str], set[str]] = {}
+    labels: dict[tuple[str, int], set[str]] = {}
+    for example, path in zip(examples, paths, strict=True):
+        if example.split in SPLITS:
+            splits.setdefault(("group", example.group), set()).add(example.split)
+            if path:
+                splits.setdefault(("image", example.image), set()).add(example.split)
+                for task, label in enumerate(example.labels):
+                    labels.setdefault((path, task), set()).add(label)
+    lines = []
+    for what in ("group", "image"):
+        shared = [name for (kind, name), found in splits.items() if kind == what and len(found) > 1]
+        if shared:
+            lines.append(
+                f"{what}: {listed(shared[:SHOWN])}, {len(shared)} in all, in several of train, dev and test"
+            )
+    if odd := list(dict.fromkeys(path for (path, _), found in labels.items() if len(found - {""}) > 1)):
+        lines.append(f"image: {counted(len(odd), 'file')} of rows with other labels, such as {odd[0]!r}")
+    return lines
 
 
 def same_signs(what: str, values: Iterable[str]) -> list[str]:
@@ -88,13 +143,24 @@ def _made_over(what: str, values: Iterable[str]) -> list[str]:
     ]
 
 
+def _negatives(task: str, labels: Iterable[str], negative: str | None) -> list[str]:
+    """One line for the labels that may say that there is none, where another word does."""
+    found = [repr(label) for label in dict.fromkeys(labels) if _NEGATIVE.fullmatch(label.strip().casefold())]
+    if negative is None or not found:
+        return []
+    return [
+        f"label {task}: {first_of(found, SHOWN)} is a label like any other; where it says that there is none, "
+        f"set data.tasks.{task}.negative, which is {negative!r}"
+    ]
+
+
 def _lists(task: str, labels: Sequence[str], classes: Set[str]) -> list[str]:
     """One line for the labels that may be several classes in one cell, or a list as Python or JSON writes it."""
     found = [
         repr(label)
         for label in dict.fromkeys(labels)
         if label.startswith(("[", "{"))
-        or any(part.strip() in classes for sign in ";|," if sign in label for part in label.split(sign))
+        or any(part.strip() in classes for sign in ";|,/+&" if sign in label for part in label.split(sign))
     ]
     if not found:
         return []

@@ -22,6 +22,7 @@ from distune.data.readers.checks import (
     split_problems,
     value_problems,
 )
+from distune.data.readers.doubts import repeated
 from distune.data.readers.image_files import ImageFiles, image_paths, wrong_root
 from distune.data.readers.problems import Fault, Faulty, by_cause, by_example
 from distune.data.readers.raw_form import check_raw_table
@@ -155,6 +156,7 @@ def _checked(
         kept = iter(keep_labels(usable_ones, config.label_fraction, raw.task_names, config.tasks))
         examples = [next(kept) if usable else example for example, usable in zip(examples, good, strict=True)]
     _append(faults, leak_problems(examples))
+    raw.notes += [] if known else repeated(examples, paths)
     if "train" in raw.read and any(example.split == "train" for example in examples):
         # Where bad examples stop everything, a class that only they have is not a second problem.
         counted = good if drops else [True] * len(examples)

@@ -100,7 +100,7 @@ def _labels(
     if settings.columns is None:
         none = [settings.negative] if settings.separator else []
         meant = {*label_map.values(), *(settings.order or ()), *none}
-        notes += label_notes(name, named, meant)
+        notes += label_notes(name, named, meant, negative=settings.negative if settings.separator else None)
     of_train = [is_train for own, is_train in zip(parts, in_train, strict=True) for _ in own]
     twins = case_twins(named, of_train, apart=set(label_map.values()))
     remedy = f"give one: data.label_map: {{{name}: {{spelling: class}}}}; to keep both, map each to itself"
