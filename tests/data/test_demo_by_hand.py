@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from distune.config import Config
+from distune.config import Config, load_config
 from distune.data.demo import captions, demo, slices
 from distune.data.demo.captions import (
     FINDINGS,
@@ -166,6 +166,15 @@ def test_too_small_a_set_and_an_odd_seed_are_refused(tmp_path: Path) -> None:
     marker = json.loads((tmp_path / "set/demo.json").read_text())
     assert marker == {"made_by": "distune", "version": 2, "seed": 1, "examples": 40}
     assert not (tmp_path / "set/config.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["é😀", "null", "1", "a: b # c", 'it\'s "so"', "x" * 200, "two\nlines", " a", "a\x85b"]
+)
+def test_the_config_beside_a_set_names_its_folder_whatever_that_is_called(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(demo._config(tmp_path / name), encoding="utf-8")
+    assert load_config(path).data.root == tmp_path / name
 
 
 def test_another_process_that_was_faster_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

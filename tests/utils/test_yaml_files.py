@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,20 @@ from distune.utils.files.yaml_files import (
     YamlFileError,
     load_yaml,
     parse_yaml,
+    yaml_text,
 )
+
+
+@pytest.mark.parametrize("special", [*map(chr, range(0xA1)), *"\xad\u2028\u2029\ufeff\ufffe\U000e0001😀"])
+def test_what_is_written_is_read_as_the_same(special: str) -> None:
+    texts = [special, f"a{special}b", f" {special}", f"{special} x", f"a {special} b", f"12{special}3"]
+    assert parse_yaml(yaml_text({"b": texts, "a": None})) == {"b": texts, "a": None}
+
+
+def test_keys_keep_their_order_and_a_width_its_lines() -> None:
+    assert yaml_text({"b": ["é", 1, 0.5, True], "a": {}}) == "b:\n- é\n- 1\n- 0.5\n- true\na: {}\n"
+    assert yaml_text({"a": "two words " * 20}).count("\n") > 2
+    assert yaml_text({"a": "two words " * 20}, width=math.inf).count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from distune.config.experiment import Config
@@ -18,7 +17,7 @@ from distune.config.study import StudyConfig
 from distune.errors import MOST_LINES, ConfigError, UserError
 from distune.utils.arguments import check_argument, check_path
 from distune.utils.files.atomic import write_text
-from distune.utils.files.yaml_files import LONGEST_ECHO, YamlFileError, load_yaml
+from distune.utils.files.yaml_files import LONGEST_ECHO, YamlFileError, load_yaml, yaml_text
 from distune.utils.text import nearest, pasted
 
 _NEEDED = {
@@ -179,7 +178,7 @@ def value_at(config: Config, key: str) -> Any:
 
 def dump_config(config: Config) -> str:
     """The complete config as YAML text, sections in the order of the schema."""
-    return yaml.safe_dump(as_dict(config), sort_keys=False, allow_unicode=True)
+    return yaml_text(as_dict(config))
 
 
 def save_config(config: Config, path: Path) -> None:

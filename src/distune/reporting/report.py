@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from distune.analysis.findings import Findings, analyse
 from distune.analysis.parameters.ranges import Ranges, as_search_space
 from distune.analysis.records.from_csv import from_csv
@@ -31,6 +29,7 @@ from distune.utils.files.default_folders import STUDIES
 from distune.utils.files.generated import write_generated
 from distune.utils.files.output_files import check_output, is_never
 from distune.utils.files.paths import is_file_name, make_folder
+from distune.utils.files.yaml_files import yaml_text
 from distune.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -223,12 +222,12 @@ def companions(findings: Findings, out: Path) -> Written:
     config = shell.config_of(study)
     if config is not None:
         base = out / BASE_FILE
-        texts[base] = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        texts[base] = yaml_text(dict(config))
         files.append(("Base config and search space", base))
     if not isinstance(findings.ranges, Unknown) and not study.is_foreign:
         space = out / SPACE_FILE
         entries = {"search_space": _recommended(findings.ranges, findings.teacher_ranges)}
-        texts[space] = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)
+        texts[space] = yaml_text(entries)
         files.append(("Recommended ranges", space))
     return Written(tuple(files), base, space, texts)
 

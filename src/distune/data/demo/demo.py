@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,7 @@ from distune.errors import DataError, is_of_the_machine
 from distune.utils.files.json_files import read_json
 from distune.utils.files.new_folder import new_folder
 from distune.utils.files.paths import in_shell
+from distune.utils.files.yaml_files import yaml_text
 from distune.utils.seeds import check_seed
 
 __all__ = ["make_demo", "read_demo", "without_writing", "write_demo", "write_wound_demo"]
@@ -211,7 +213,8 @@ def _write_patient(
 
 def _config(root: Path) -> str:
     text = resources.files("distune.data.demo").joinpath(DEMO_CONFIG).read_text(encoding="utf-8")
-    return text.replace(DEMO_ROOT, f"root: {json.dumps(root.as_posix())}")
+    own = yaml_text({"root": root.as_posix()}, width=math.inf)
+    return text.replace(DEMO_ROOT, own.rstrip("\n"))
 
 
 def _other(choices: tuple[str, ...], value: str, chance: float, random: np.random.Generator) -> str:

@@ -26,8 +26,28 @@ _READ_OTHERWISE = re.compile(r"[-+]?0[0-9_]+|.*:.*")
 """Octal numbers such as 010, and those of base 60 such as 12:30: YAML 1.1 reads 8 and 750."""
 
 
+class _Writer(yaml.SafeDumper):
+    """Escapes the next-line character, which PyYAML writes as it is and reads as a blank."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "\x85" in text else None)
+
+
+_Writer.add_representer(str, _Writer.represent_text)
+
+
 class YamlFileError(Exception):
     """A file that is no YAML within the limits; the message is one line without the file's name."""
+
+
+def yaml_text(value: Any, width: float = 80) -> str:
+    """A value as YAML that is read back as the same.
+
+    Args:
+        value: mappings, lists, texts, numbers, booleans and None.
+        width: columns of a line, where it has blanks to break at.
+    """
+    return yaml.dump(value, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=width)
 
 
 def load_yaml(path: Path) -> Any:
