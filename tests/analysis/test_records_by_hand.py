@@ -17,7 +17,7 @@ from distune.analysis.parameters.space import Parameter
 from distune.analysis.records import attributes
 from distune.analysis.records.from_csv import from_csv
 from distune.analysis.records.from_optuna import _left_out, _trial, from_optuna
-from distune.analysis.records.study_record import Session, StudyRecord, TrialRecord
+from distune.analysis.records.study_record import Session, StudyRecord, TrialRecord, value_in
 from distune.errors import UserError
 from tests.analysis.written_records import complete, study_of
 
@@ -381,3 +381,9 @@ def test_a_condition_is_on_one_value_or_several() -> None:
     entry = {"type": "int", "low": 1, "high": 2}
     for given, expected in (("a", ("a",)), (["a", "b"], ("a", "b")), (("a", "b"), ("a", "b"))):
         assert attributes.space({"x": {**entry, "when": {"loss": given}}})["x"].when == {"loss": expected}
+
+
+def test_a_value_of_a_config_that_is_nothing_is_known_too() -> None:
+    config = {"a": {"no": False, "zero": 0.0, "empty": "", "encoder": {"name": "bert"}, "none": None}, "b": 1}
+    keys = ("a.no", "a.zero", "a.empty", "a.encoder", "a.none", "b", "c", "a.c", "b.c")
+    assert [value_in(config, key) for key in keys] == [False, 0.0, "", "bert", None, 1, None, None, None]

@@ -7,6 +7,8 @@ from typing import Any
 import optuna
 import pytest
 from confirmation_helpers import STUDY, config_on, write_study
+from optuna.storages import InMemoryStorage
+from optuna.trial import create_trial
 
 from distune.config import Config, with_values
 from distune.confirmation import candidates as candidates_module
@@ -22,6 +24,9 @@ from distune.confirmation.candidates import (
 from distune.confirmation.opening import plan_name
 from distune.confirmation.statistics.comparisons import planned
 from distune.errors import UserError
+from distune.tuning.space.build import build_space
+from distune.tuning.study.open_study import open_study
+from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import opened
 
 
@@ -34,6 +39,21 @@ def candidates_of(folder: Path, base: Config, *trials: Any, top: int = 3) -> tup
 @pytest.fixture
 def base(demo_root: Path) -> Config:
     return config_on(demo_root)
+
+
+def test_the_best_come_first_and_a_config_takes_part_once() -> None:
+    base, one, two = Config(), {"student.lr": 1e-3}, {"student.lr": 2e-3}
+    study = open_study(InMemoryStorage(), STUDY, StudySettings(base, build_space(base), "data"))
+    for overrides, score in ((two, 0.2), ({}, 0.5), (one, 0.6), (one, 0.7), (two, 0.1)):
+        attributes = {"overrides": overrides, **({} if overrides else {"baseline": True})}
+        study.add_trial(create_trial(value=score, user_attrs=attributes))
+    found, notes = contenders(study, 3)
+    assert [(each.name, each.rank, each.search_score) for each in found[:3]] == [
+        ("trial_0003", 1, 0.7), ("base", 2, 0.5), ("trial_0000", 3, 0.2)
+    ]  # fmt: skip
+    assert [each.kind for each in found[3:]] == ["student_alone", "teacher"] and not notes
+    assert [each.name for each in contenders(study, 1)[0][:2]] == ["trial_0003", "base"]
+    assert "only 3 different" in contenders(study, 4)[1][0]
 
 
 @pytest.mark.slow

@@ -504,6 +504,7 @@ def test_a_decoder_is_heard_from_where_it_begins() -> None:
         ("Corrupt JPEG data: bad Huffman code", True),
         ("libpng error: IDAT: CRC error", True),
         ("LZWDecode: Not enough data", True),
+        ("a warning\nCorrupt JPEG data: bad Huffman code\nanother", True),
         ("Corrupt JPEG data: 2 extraneous bytes before marker 0xd9", False),
         ("Corrupt JPEG data: 3 extraneous bytes before marker 0xd9", True),
     ],

@@ -169,6 +169,10 @@ def test_numbers_lists_and_nothing_in_json_lines(tmp_path: Path) -> None:
     assert file.header == ["a", "b", "c", "d"]
     assert list(file.rows) == [(1, ["1", "2.0", "", ""]), (3, ["true", "", "1;x", "é"])]
     assert list(file.lists) == ["c"] and file.lost == [], "a cell can hold it"
+    for held in ('["x;y", "z"]', "[]"):
+        (tmp_path / "lost.jsonl").write_text(f'{{"c": {held}}}\n{{"c": ["x", "y"]}}')
+        lost = open_table(tmp_path / "lost.jsonl")
+        assert len(list(lost.rows)) == 2 and lost.lost == ["c"], "whatever comes after it"
     (tmp_path / "t.jsonl").rename(tmp_path / "t.NDJSON")
     assert open_table(tmp_path / "t.NDJSON").header == file.header
 

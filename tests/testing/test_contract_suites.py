@@ -309,6 +309,12 @@ class ReadsPaddingInLaterLayers(Simple):
         return super().forward(image, text, text_mask if self.layers == 1 else torch.ones_like(text_mask))
 
 
+class ReadsTheLargest(Simple):
+    def forward(self, image: Any, text: Any, text_mask: Any) -> FusionOutput:
+        fused = super().forward(image, text, text_mask).fused
+        return FusionOutput(fused + text.amax(1))
+
+
 class ReadsNeighbours(Simple):
     def forward(self, image: Any, text: Any, text_mask: Any) -> FusionOutput:
         return super().forward(image - image.mean(0, keepdim=True), text, text_mask)
@@ -373,6 +379,7 @@ class LookedAtWhole(Simple):
         (ReadsPadding, "padding"),
         (ReadsPaddingInLaterLayers, "padding"),
         (ReadsPaddingInLaterLayers, "single"),
+        (ReadsTheLargest, "padding"),
         (ReadsNeighbours, "single"),
         (OneModality, "gradient"),
         (LeavesOutImages, "both_matter"),

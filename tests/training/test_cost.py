@@ -65,6 +65,15 @@ def test_of_two_costs_the_later_device_is_named_and_each_peak_is_its_own() -> No
     assert both == Cost({"data": 3.0}, 300.0, 7.0, "two")
 
 
+@pytest.mark.parametrize(("platform", "units"), [("darwin", 2**20), ("linux", 2**10)])
+def test_elsewhere_the_peak_is_in_the_units_of_the_system(
+    platform: str, units: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distune.training.cost.peak_of_process_mb", lambda process: None)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert peak_process_mb() == resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / units
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process forget its peak")
 def test_the_peak_is_of_resident_memory_and_falls_where_it_is_reset() -> None:

@@ -29,6 +29,7 @@ DAMAGED = {
     "a key twice deep inside": b'[[{"b": {"a": 1, "a": 2}}]]',
     "a level too many": b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1),
     "objects too deep": b'{"a":' * 500 + b"1" + b"}" * 500,
+    "lists and objects in turn": b'[{"a":' * DEEPEST + b"1" + b"}]" * DEEPEST,
     "deeper than Python calls": b"[" * 100_000,
     "a number of thousands of digits": b"9" * 5000,
     "a number beyond all": b"[1, -1e400]",

@@ -70,6 +70,17 @@ def test_a_trial_trains_on_the_device_and_threads_of_its_worker() -> None:
     assert task.config["training"]["device"] == BASE.training.device
 
 
+def test_the_first_trial_is_the_base_config_also_where_it_is_resumed_after_others() -> None:
+    space = build_space(BASE, only=("student_dropout", "alpha"))
+    study = optuna.create_study()
+    first = study.ask()
+    proposals = JointProposals(StudySettings(BASE, space, "sha256:0", sampler="random"))
+    for trial in (study.ask(), first):
+        params, overrides = proposals.propose(study, trial)
+        assert (overrides == {}) is (trial is first) and set(params) == {"student_dropout", "alpha"}
+    assert params == {"student_dropout": BASE.student.dropout, "alpha": BASE.distillation.alpha}
+
+
 def test_drawn_together_is_what_every_trial_has() -> None:
     """The others are drawn one by one, so that trials without them teach the sampler too."""
     when = {"type": "float", "low": 0.1, "high": 0.3, "when": {"student_fusion_layers": [1]}}

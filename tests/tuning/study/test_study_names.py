@@ -71,6 +71,8 @@ def test_a_study_is_left_to_the_coordinator_that_works_on_it_or_on_its_teachers(
     for name, settings in (("s", student), ("s" + SUFFIX, teacher)):
         study = study_of(storage, name, settings, 1)
         if name == of:
+            over = Lease("b", "elsewhere", 1, born=1e6, seen=time.time() - 90)
+            study.set_user_attr(PREFIX + "b", over.__dict__)
             held = Lease("c", host, 1, born=1e6, seen=time.time() - seconds, ended=ended)  # no process here
             study.set_user_attr(PREFIX + "c", held.__dict__)
     assert _can_resume("s", storage, student, 4, teacher) is resumes
