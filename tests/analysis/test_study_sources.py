@@ -31,10 +31,11 @@ def test_a_study_is_looked_for_where_it_may_be(tmp_path: Path, monkeypatch: pyte
     place = tmp_path / "logs/optuna"
     (place / "s").mkdir(parents=True)
     url = f"sqlite:///{place}/s.db"
-    optuna.create_study(study_name="s", storage=url)
+    for name in ("other", "s"):
+        optuna.create_study(study_name=name, storage=url)
     for source in ("s", place / "s", place / "s.db"):
         assert database_file(Path(source)).resolve() == (place / "s.db").resolve()
-    assert name_and_url("x", url) == ("x", url) and name_and_url("s")[0] == "s"
+    assert name_and_url("x", url) == ("x", url) and name_and_url(place / "s.db")[0] == "s"
     record = read_study("s", url)
     assert record.folder is not None and record.folder.resolve() == (place / "s").resolve()
     (tmp_path / "lonely/trials").mkdir(parents=True)

@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from distune.cli import run_command
+from distune.cli import main, run_command
 from distune.cli.error_handling import INTERRUPTED, one_message
 from distune.cli.output import outlive_terminal
 from distune.cli.signals import EndByException, end_at_once
@@ -60,6 +61,24 @@ def test_an_interrupt_between_the_handlers_has_the_exit_code_of_one(monkeypatch:
     with pytest.raises(SystemExit) as ended:
         run_command("train")
     assert ended.value.code == 130
+
+
+@pytest.mark.parametrize(
+    ("handler", "after"),
+    [(signal.default_int_handler, signal.SIG_DFL), (signal.SIG_IGN, signal.SIG_IGN)],
+    ids=["heard", "ignored"],
+)
+def test_an_interrupt_while_the_interpreter_closes_raises_nothing(
+    monkeypatch: pytest.MonkeyPatch, handler: Any, after: Any
+) -> None:
+    monkeypatch.setattr("distune.cli.run_command", lambda: sys.exit(2))
+    signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(SystemExit):
+            main()
+        assert signal.getsignal(signal.SIGINT) is after
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

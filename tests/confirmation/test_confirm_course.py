@@ -17,7 +17,7 @@ from distune.config import Config, with_values
 from distune.confirmation import confirm as confirm_module
 from distune.confirmation import course
 from distune.confirmation.candidates import Candidate, confirmation_seeds
-from distune.confirmation.confirm import _about, _alone, _settings, confirm
+from distune.confirmation.confirm import _about, _alone, _settings, _table, confirm
 from distune.confirmation.course import Confirmation
 from distune.confirmation.expected_power import ExpectedPower
 from distune.confirmation.jobs import Job, jobs_of
@@ -109,6 +109,21 @@ def test_what_cannot_be_confirmed_is_refused_before_the_data_are_read(
         storage.set_study_user_attr(study_id, "ready", False)
     with pytest.raises(UserError, match="not made by distune tune"):
         confirm(request_for(file, again=True))
+
+
+def test_the_data_are_read_with_the_columns_of_the_subgroups_that_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[Any] = []
+    reader = refusing_as(read_table, lambda data, **how: read.append((data.subgroup_columns, how)) or "table")
+    monkeypatch.setattr(confirm_module, "read_table", reader)
+    monkeypatch.setattr(confirm_module, "table_fingerprint", lambda table: f"of {table}")
+    one = Candidate("base", "base", with_values(Config(), {"data.subgroup_columns": ["sex"]}))
+    for asked, columns in (((), ("sex",)), (("age", "site"), ("age", "site"))):
+        assert _table(one, "of table", asked) == "table"  # type: ignore[comparison-overlap]
+        assert read.pop() == (columns, {"check_images": False})
+    with pytest.raises(UserError, match="is not the one"):
+        _table(one, "of another", ())
 
 
 @pytest.mark.slow

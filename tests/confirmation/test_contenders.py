@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -229,3 +231,12 @@ def test_the_base_has_its_rank_where_it_is_among_the_best(monkeypatch: pytest.Mo
     assert [(one.name, one.kind, one.rank) for one in found] == [
         ("trial_1", "trial", 1), ("base", "base", 2), ("trial_2", "trial", 3),
     ]  # fmt: skip
+    monkeypatch.setattr(candidates_module, "_base", lambda *_: replace(base, name="base", kind="base"))
+    study: Any = SimpleNamespace(study_name="s", get_trials=lambda deepcopy: [])
+    for top, names in (
+        (1, ["trial_1", "base"]),
+        (2, ["trial_1", "base"]),
+        (3, ["trial_1", "base", "trial_2"]),
+    ):
+        every, notes = contenders(study, top)
+        assert [one.name for one in every if one.kind in ("trial", "base")] == names and not notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -373,6 +374,8 @@ def test_a_whole_card_has_every_part_in_its_order(tmp_path: Path, monkeypatch: p
 def test_a_checksum_is_that_of_the_whole_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 300_000)
     assert files.checksum_of(tmp_path / "a") == hashlib.sha256(b"x" * 300_000).hexdigest()
+    with pytest.raises(OSError, match="no regular file"):
+        files.checksum_of(Path(os.devnull))
 
 
 def test_advice_of_a_library_is_not_shown_and_the_logger_is_as_before() -> None:

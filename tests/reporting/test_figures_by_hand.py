@@ -216,8 +216,13 @@ def test_probabilities_are_drawn_as_predict_gives_them(draw: Draw, monkeypatch: 
 
 def test_class_names_stand_upright_where_one_is_too_long() -> None:
     assert model._is_turned(["a", "longer name"]) and not model._is_turned(["a", "short"])
-    assert model._wrapped("one two three four five", 3) == "one two three four\nfive"
-    assert model._wrapped("one two three four five", 13) == "one two three fou…"
+    for classes, shown in (
+        (2, "one two three four\nfive"),
+        (12, "one two three four\nfive"),
+        (13, "one two three fou…"),
+    ):
+        many = Confusion("type", ("one two three four five",) * classes, np.eye(classes))
+        assert model._names(many) == [shown] * classes
 
 
 def test_the_score_of_the_one_model_that_is_drawn(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from distune.reporting.appendix import (
     subgroups,
     time,
 )
-from distune.reporting.document import Picture
+from distune.reporting.document import Note, Paragraph, Picture
 from tests.stand_ins import refusing_as
 
 
@@ -214,8 +214,8 @@ def test_where_the_time_went() -> None:
 def test_what_pruning_saved_by_each_yardstick() -> None:
     times: Any = {"complete": SimpleNamespace(median=40.0)}
 
-    def phase(title: str, saving: Any, **about: Any) -> Phase:
-        return Phase(title, study(**about), SimpleNamespace(saving=saving, times=times))  # type: ignore[arg-type]
+    def phase(title: str, saving: Any, *trials: TrialRecord, **about: Any) -> Phase:
+        return Phase(title, study(*trials, **about), SimpleNamespace(saving=saving, times=times))  # type: ignore[arg-type]
 
     saving = Saving(75.0, 25.0, 5.0, 15.0, 2)
     rows = time._yardsticks(phase("", saving), saving)
@@ -226,8 +226,11 @@ def test_what_pruning_saved_by_each_yardstick() -> None:
     assert len(time._yardsticks(phase("", saving), replace(saving, by_steps=Unknown("x")))) == 2
     shown = "".join(map(text, time._pruning(phase("teachers", saving))))
     assert "A pruned trial of the teachers would have taken" in shown and "left out: 2." in shown
-    none = "".join(map(text, time._pruning(phase("teachers", Unknown("nothing was pruned")))))
-    assert "Teachers: nothing was pruned" in none
+    last = TrialRecord(3, "complete", 0.5)
+    for trial, source, kind in ((replace(last, state="pruned"), "study", Note), (last, "observed", Note),
+                                (last, "study", Paragraph)):  # fmt: skip
+        (none,) = time._pruning(phase("teachers", Unknown("not known"), trial, space_source=source))
+        assert isinstance(none, kind) and "Teachers: not known" in text(none)
 
 
 def test_when_the_tuning_command_ran() -> None:

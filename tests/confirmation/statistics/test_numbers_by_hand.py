@@ -79,9 +79,12 @@ def test_where_one_case_decides_the_score_nothing_is_said_of_its_errors() -> Non
     answers = replace(common, by_split=rare)
     found, score = split_numbers(answers, "test"), answers.score("test")
     assert found is not None and found["forecast"] is found["score"]["low"] is None
-    assert _change(score, score) | {"seeds": 3} == {
-        "mean": 0.0, "low": None, "high": None, "seeds": 3, "cases": len(score.without)
-    }  # fmt: skip
+    sure = replace(score, rests_on_one_case=False)
+    for changed, full in ((score, score), (score, sure), (sure, score)):
+        assert _change(changed, full) == {
+            "mean": 0.0, "low": None, "high": None, "seeds": 3, "cases": len(score.without)
+        }  # fmt: skip
+    assert _change(sure, sure)["low"] is not None
     made, left_out = comparisons([Pair("tuning_gain", "x", "x")], {"x": answers}, "test")
     assert made == [] and "single case" in left_out[0]["reason"]
 

@@ -99,7 +99,9 @@ def test_what_equals_the_threshold_is_no_alarm() -> None:
         )
         return found
 
-    found = operating_points(of((0.1, 0.2, 0.3, 0.4, 0.5), (0.6,)), of((0.4, 0.4, 0.6, 0.1), (0.4, 0.7, 0.8)))
+    found = operating_points(
+        of((0.1, 0.2, 0.3, 0.4, 0.5), (0.6,)), of((0.4, 0.45, 0.6, 0.1), (0.45, 0.7, 0.8))
+    )
     assert found is not None
     point = found[0]["points"][0]
     assert (found[0]["positive"], point["wanted"], point["thresholds"]) == ("yes", 0.8, [0.45])

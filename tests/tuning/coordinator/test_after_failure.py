@@ -12,8 +12,10 @@ from study_helpers import coordinator, memory_study, settings_of
 from distune.training.cost import Cost
 from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY, SMALLER, ActiveTrial
 from distune.tuning.coordinator.coordinator import LACKED_DATA, Coordinator
+from distune.tuning.coordinator.progress import Snapshot
 from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.trials.messages import EpochReported, Failure, TrialFinished, TrialOutcome, TrialStarted
+from distune.tuning.trials.trial import PROGRESS
 
 
 def submitted(folder: Path, **others: Any) -> tuple[Coordinator, ActiveTrial, Any]:
@@ -115,6 +117,27 @@ def test_how_an_epoch_is_answered(
     assert study.trials[0].intermediate_values == {1: 0.5}
     found._handle(EpochReported(7, "student", 1, 0.5))
     assert len(answered) == 1, "of a trial that it does not run"
+
+
+def test_a_trial_that_ended_elsewhere_while_it_was_drawn_is_not_queued(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found, _, study = submitted(tmp_path)
+    trial = found._ledger.ask()
+    study._storage.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [0.5])
+    found._take(trial)
+    assert found._queue == [] and "trial 1 was taken over" in caplog.text
+
+
+def test_what_is_shown_of_where_a_study_stands(tmp_path: Path) -> None:
+    shown: list[Snapshot] = []
+    found, active, _ = submitted(tmp_path, workers=3, show=shown.append)
+    active.path.mkdir(parents=True)
+    (active.path / PROGRESS).write_text("decoding")
+    found._retention.measure(active.path)
+    found._show_where_it_stands()
+    assert shown[-1] == Snapshot(found._counts, 1, 5, 3, len("decoding"), "decoding")
+    assert found._counts.running == 1
 
 
 def test_a_trial_that_was_taken_over_is_told_to_stop_and_writes_nothing(tmp_path: Path) -> None:

@@ -96,9 +96,10 @@ def test_tpe_finds_better_points_than_random_search(tmp_path):
     assert best("tpe") > best("random")
 
 
-def test_an_unknown_sampler_names_the_known_ones():
-    with pytest.raises(UserError, match=r"'tpee'.*tpe, random"):
-        check_sampler("tpee")
+@pytest.mark.parametrize("name", ["tpee", "TPE", "tp", ""])
+def test_an_unknown_sampler_names_the_known_ones(name):
+    with pytest.raises(UserError, match=rf"'{name}'.*tpe, random"):
+        check_sampler(name)
 
 
 @pytest.mark.parametrize("pruner", PRUNER_SETTINGS)
