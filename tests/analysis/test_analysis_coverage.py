@@ -94,6 +94,8 @@ def test_what_the_best_share_stands_beside_what_was_tried() -> None:
     scores: list[float | None] = [*(n / 40 for n in range(40)), None, None, None, None]
     dims = [{"dim": 384 if n >= 32 else 256} for n in range(44)]
     assert shared(dims, scores, DIM) == Shared("dim", 384, None, None, 0.8, 12 / 44)
+    alike = [{"dim": 384 if n in (3, *range(30, 40)) else 256} for n in range(44)]
+    assert shared(alike, scores, DIM) == Shared("dim", 384, None, None, 1.0, 11 / 44), "all of the best"
     places = [{"x": n / 44} for n in range(44)]
     assert shared(places, scores, X) == Shared("x", None, 30 / 44, 39 / 44, 1.0, 10 / 44)
 

@@ -211,7 +211,7 @@ def test_what_a_trial_was_given_lies_over_what_was_fixed() -> None:
         value=float("inf"), params={"lr": 0.5}, distributions=distributions,
         user_attrs={
             "fixed_params": {"lr": 0.25, "dim": 8, "odd": [1]}, "seconds": 7.0, "cache_hits": 2, "cache_note": "x",
-            "fold_scores": [0.5, "x", 0.25], "worker": 3, "teacher_score": 0.5,
+            "fold_scores": [0.5, "x", 0.0, 0.25], "worker": 3, "teacher_score": 0.5,
         },
     )  # fmt: skip
     trial.datetime_start, trial.datetime_complete = START, START + timedelta(hours=1)
@@ -219,7 +219,7 @@ def test_what_a_trial_was_given_lies_over_what_was_fixed() -> None:
     found = from_optuna(study).trials[0]
     assert found.params == {"lr": 0.5, "dim": 8, "odd": "[1]"}
     assert (found.value, found.seconds, found.cache) == (None, 7.0, {"hits": 2.0})
-    assert (found.fold_scores, found.worker) == ((0.5, 0.25), "3")
+    assert (found.fold_scores, found.worker) == ((0.5, 0.0, 0.25), "3")
     assert (found.teacher_score, found.started, found.finished) == (0.5, START, START + timedelta(hours=1))
 
 

@@ -232,6 +232,9 @@ def test_runs_of_other_versions_are_trained_again_unless_the_split_was_opened_fo
     finished(old, now)
     write_results(old.runs[-1], {"versions": {**now, "torch": "0"}})
     assert old.is_done and not old.is_of_this_version
+    write_results(old.runs[-1], {})
+    assert not old.is_of_this_version, "of a release that wrote none"
+    write_results(old.runs[-1], {"versions": {**now, "torch": "0"}})
     with pytest.raises(UserError, match=r"1 of 2 runs.*--again"):
         forget_other_versions([old, new], is_open=True)
     assert old.is_done

@@ -471,6 +471,7 @@ def test_the_orientation_of_png_and_webp(value: int) -> None:
 def test_what_fills_up_a_jpeg_is_no_damage(rest: bytes, is_padding: bool) -> None:
     line = "Corrupt JPEG data: 3 extraneous bytes before marker 0xd9"
     assert _is_padding(line, b"data" + rest + b"\xff\xd9 more") is is_padding
+    assert _is_padding(line, b"a thumbnail\xff\xd9 data" + rest + b"\xff\xd9") is is_padding
     assert not _is_padding("Premature end of JPEG file", b"data" + rest + b"\xff\xd9")
 
 

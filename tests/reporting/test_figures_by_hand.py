@@ -113,6 +113,15 @@ def test_scores_of_epochs_are_drawn_as_they_are(draw: Draw) -> None:
     assert [line.get_label() for line in axes.lines if len(line.get_xdata()) == 2] == ["pruned"]  # type: ignore[arg-type]
 
 
+def test_the_median_of_curves_is_of_the_complete_trials_that_reached_an_epoch() -> None:
+    complete = [reporting(0, 0.1, 0.5), reporting(1, 0.2, 0.4), reporting(2, 0.6), reporting(3, 0.7)]
+    medians = curves._medians(complete)
+    assert medians == {1: pytest.approx(0.4), 2: pytest.approx(0.45)}
+    steps, above = curves._line(reporting(4, 0.5, 0.5, 0.5, state="pruned"), medians)
+    assert (steps, above) == ([1, 2], [pytest.approx(0.1), pytest.approx(0.05)])
+    assert curves._line(complete[0], {}) == ([1, 2], [0.1, 0.5])
+
+
 def test_of_very_many_curves_the_last_are_drawn(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(curves, "MOST_LINES", 2)
     found = findings(study(*(reporting(n, 0.1, n / 10) for n in range(5))))

@@ -40,6 +40,17 @@ def test_values(name: str, held: Any, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "ends", "shown"),
+    [
+        ("other", (0.1, 0.10000001), "0.1"), ("fusion_dim", (64.0, 384.0), "64 to 384"),
+        ("fusion_dim", (64.0, 64.0), "64"), ("weight_decay", (0.02, 0.01), "2.00e-02 to 1.00e-02"),
+    ],
+)  # fmt: skip
+def test_ends_that_are_written_alike_are_one(name: str, ends: tuple[float, float], shown: str) -> None:
+    assert parameters.values(name, ends) == shown
+
+
+@pytest.mark.parametrize(
     ("name", "new", "base", "shown"),
     [
         ("teacher_lr", 4.79e-5, 1e-5, "↑ 4.8×"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
+from by_hand import study
 from optuna.trial import TrialState, create_trial
 from pages import first_screen, section, text_of
 
@@ -20,9 +21,11 @@ from distune.analysis.findings import Findings, analyse
 from distune.analysis.records.sources import read_study
 from distune.config import Config, load_config, parse_config
 from distune.errors import UserError
-from distune.reporting import report, shell
-from distune.reporting.contents import TITLE, Written
-from distune.reporting.report import MARKDOWN_FILE, _refuse_to_replace
+from distune.reporting import markdown, report, shell
+from distune.reporting.contents import TITLE, Written, subtitle
+from distune.reporting.document import Paragraph
+from distune.reporting.figures import NAMES
+from distune.reporting.report import BASE_FILE, FIGURES, MARKDOWN_FILE, SPACE_FILE, _refuse_to_replace
 from distune.tuning.staged import SUFFIX, best_teachers, outline, settle
 from distune.tuning.study.open_study import load, open_study
 from distune.tuning.study.settings import StudySettings, differing
@@ -217,6 +220,20 @@ def test_a_folder_named_through_a_link_holds_its_own_report(tmp_path: Path) -> N
     _refuse_to_replace(tmp_path / "link", record, check_output, with_checklist=False)
     with pytest.raises(UserError):
         _refuse_to_replace(tmp_path / "other", record, check_output, with_checklist=False)
+
+
+def test_files_of_a_report_are_replaced_beside_that_report_alone(tmp_path: Path) -> None:
+    record = study(name="mine")
+    whose = markdown.render_block(Paragraph(subtitle(record.name)))
+    for file in (BASE_FILE, SPACE_FILE, f"{FIGURES}/{NAMES[0]}.png"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+        with pytest.raises(UserError, match=file):
+            _refuse_to_replace(tmp_path, record, check_output, with_checklist=False)
+        (tmp_path / MARKDOWN_FILE).write_text(f"# {TITLE}\n\n{whose}\n")
+        _refuse_to_replace(tmp_path, record, check_output, with_checklist=False)
+        (tmp_path / file).unlink()
+        (tmp_path / MARKDOWN_FILE).unlink()
 
 
 def test_a_report_belongs_into_its_studys_folder_or_where_tuning_would_make_one(tmp_path: Path) -> None:

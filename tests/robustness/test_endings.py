@@ -112,6 +112,16 @@ def test_a_reader_that_left_ends_a_command_without_a_word(
         print("what the interpreter flushes at its end goes nowhere", flush=True)
 
 
+def test_a_reader_that_left_is_noticed_before_the_interpreter_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(SystemExit) as ended, one_message():
+            print("little, which stays in the buffer")
+        assert ended.value.code == 1
+
+
 def test_an_unforeseen_error_keeps_its_traceback_in_a_file() -> None:
     try:
         raise ZeroDivisionError("nobody thought of it")

@@ -73,6 +73,11 @@ def test_labels_count_for_having_them_and_each_on_the_examples_that_know_it() ->
     assert nothing["auc"] is None and "some examples have" in nothing["auc_missing"]
 
 
+def test_where_no_label_occurs_or_is_said_the_mean_over_labels_is_zero() -> None:
+    about = evaluate(np.zeros((2, 2), np.int64), [np.array([[0.1, 0.2], [0.3, 0.4]])], [SIGNS])["tasks"]["s"]
+    assert (about["macro_f1"], about["macro_recall"], about["accuracy"]) == (0.0, 0.0, 1.0)
+
+
 def test_another_score_stands_beside_the_macro_f1_and_counts_with_its_weight() -> None:
     grade = Task("g", ("1", "2", "3"), "ordinal", "quadratic_kappa", 3.0)
     labels = np.array([[0, 0], [1, 1], [2, 1], [2, 0]])

@@ -27,6 +27,8 @@ def test_the_audit_lies_beside_the_study_where_it_was_made(tmp_path: Path) -> No
     (file,) = tmp_path.iterdir()
     text = file.read_text(encoding="utf-8")
     assert file.name == AUDIT_NAME and json.loads(text) == {"title": "Größe"} and "Größe" in text
+    Inspection("sha256:0", {"title": "resumed"}).write(tmp_path)
+    assert json.loads(file.read_text(encoding="utf-8")) == {"title": "resumed"}
 
 
 def test_a_data_set_with_leaks_is_refused_unless_they_are_accepted(
