@@ -109,7 +109,7 @@ def test_a_search_space_comes_back_as_it_was_recorded() -> None:
         "layers": {"type": "int", "low": 1, "high": 5, "step": 2, "when": {"student.fusion": ["gated"]}},
         "dim": {"type": "categorical", "choices": [8, 16]},
     }
-    assert as_entries(attributes.space(recorded)) == recorded
+    assert as_entries(attributes.space({"odd": {"type": "complex"}, "none": None, **recorded})) == recorded
     assert attributes.space(recorded)["lr"].config_key == "student.lr"
 
 

@@ -123,14 +123,22 @@ def test_patients_are_planned_by_region_split_and_size() -> None:
     assert _patients(3, 400) == planned != _patients(4, 400)
 
 
+def mean(location: str, modality: str, count: int = 24, **vague: bool) -> np.ndarray:
+    given = {"vague_place": False, "vague_contrast": False, **vague}
+    return np.mean(
+        [draw_slice(location, modality, np.random.default_rng(n), **given) for n in range(count)], axis=0
+    )
+
+
+def test_a_slice_of_a_vague_place_lies_between_its_region_and_a_neighbour() -> None:
+    head, spine = mean("Head", "CT", 8), mean("Spine and Muscles", "CT", 8)
+    between = mean("Head", "CT", 8, vague_place=True)
+    for end in (head, spine):
+        assert 0.3 < np.abs(between - end).mean() / np.abs(head - spine).mean() < 0.7
+
+
 @pytest.mark.slow
 def test_a_slice_shows_its_region_and_scanner() -> None:
-    def mean(location: str, modality: str, **vague: bool) -> np.ndarray:
-        given = {"vague_place": False, "vague_contrast": False, **vague}
-        return np.mean(
-            [draw_slice(location, modality, np.random.default_rng(n), **given) for n in range(24)], axis=0
-        )
-
     plain = {name: mean(name, "CT") for name in LOCATIONS}
     for name in LOCATIONS:
         mixed = mean(name, "CT", vague_place=True)

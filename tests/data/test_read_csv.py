@@ -103,10 +103,15 @@ def test_spellings_of_a_task_that_there_is_not_are_refused(wound: Path) -> None:
     assert problems(config)[0].startswith("data.label_map: there is no task 'typ'; did you mean 'type'?")
 
 
-def test_a_spelling_that_becomes_a_word_for_nothing_is_refused(wound: Path) -> None:
+@pytest.mark.parametrize(("label", "words"), [(" NaN", ("nan",)), ("na", ("nil", " NA "))])
+def test_a_spelling_that_becomes_a_word_for_nothing_is_refused(
+    wound: Path, label: str, words: tuple[str, ...]
+) -> None:
     """It would be a class of that name, as cells are read before they are mapped."""
-    config = DataConfig(reader="wound", root=wound, label_map={"type": {"abrasion": " NaN"}})
-    assert problems(config)[0].startswith("data.label_map.type: 'abrasion' becomes ' NaN'")
+    config = DataConfig(
+        reader="wound", root=wound, label_map={"type": {"abrasion": label}}, missing_values=words
+    )
+    assert problems(config)[0].startswith(f"data.label_map.type: 'abrasion' becomes {label!r}")
 
 
 def test_a_missing_group_column_and_a_missing_file_are_both_named(wound: Path) -> None:

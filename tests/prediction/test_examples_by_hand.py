@@ -176,7 +176,8 @@ def test_a_column_that_is_passed_over_is_said(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_column_of_frames_is_missed_only_where_images_are_read(caplog: pytest.LogCaptureFixture) -> None:
-    assert frame_position("x", ["i", "f"], Columns(("i",), (), frame=("f",))) == 1
+    for header, place in ((["i", "f"], 1), (["f", "i"], 0), (["f", "i", "g"], 2)):
+        assert frame_position("x", header, Columns(("i",), (), frame=("g", "f"))) == place
     assert frame_position("x", ["i"], Columns(("i",), ())) is None
     assert frame_position("x", ["t"], Columns((), ("t",), frame=("f",))) is None
     assert caplog.messages == []

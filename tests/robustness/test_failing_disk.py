@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
 
@@ -13,6 +14,7 @@ from distune.analysis.records.from_csv import from_csv
 from distune.analysis.records.study_files import read_audit
 from distune.api.frames import _file_of
 from distune.config import DataConfig
+from distune.confirmation.confirm import _check_folder_is_of
 from distune.confirmation.earlier import gains_before
 from distune.confirmation.opening import Opening
 from distune.confirmation.statistics.files import NUMBERS
@@ -56,6 +58,10 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "audit of a report": (AUDIT_NAME, lambda file: read_audit(file.parent)),
     "confirmation before another": (NUMBERS, lambda file: gains_before(file.parent, {})),
     "confirmation's opening": (NUMBERS, lambda file: Opening(file.parent, "plan", "data")._is_finished(1)),
+    "confirmation's folder": (
+        NUMBERS,
+        lambda file: _check_folder_is_of(optuna.create_study(), file.parent),
+    ),
     "data frame": ("a.png", lambda file: _file_of(file, "row 1", may_lack=False)),
     "bundle": ("labels.json", read_bundle_json),
     "bundle's checksum": ("model.onnx", checksum_of),

@@ -601,6 +601,8 @@ def test_what_a_backward_pass_keeps_is_not_the_weights() -> None:
     inputs = torch.ones(64, 256, requires_grad=True)
     kept = _activation_mb(lambda: model(inputs).sum().backward(), model)  # type: ignore[arg-type]
     assert kept == 64 * 256 * 4 / 2**20
+    views = _activation_mb(lambda: (inputs[:1].expand(9, 256) ** 2).sum().backward(), model)  # type: ignore[arg-type]
+    assert views == kept, "the whole storage stays, and no more"
 
 
 def test_a_column_that_is_named_for_something_else_holds_the_images_where_most_of_it_does(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import sys
 import threading
 import urllib.request
 from contextlib import closing, nullcontext
@@ -9,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import optuna
@@ -38,6 +40,7 @@ from distune.tuning.study.names import check_before_opening
 from distune.tuning.study.open_study import FORKED_FROM, open_study
 from distune.tuning.study.storage import open_storage, opened
 from distune.tuning.tune import tune
+from tests.stand_ins import refusing_as
 
 
 def accepted(_):
@@ -297,6 +300,20 @@ def test_the_dashboard_names_its_package(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="optuna-dashboard"):
         open_dashboard("some", logs=tmp_path)
+
+
+def test_the_dashboard_serves_a_copy_of_the_study_that_is_named(tmp_path, monkeypatch):
+    copied, served = [], []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", SimpleNamespace(wsgi=lambda url: served.append(url)))
+    monkeypatch.setitem(sys.modules, "bottle", SimpleNamespace(run=lambda app, **how: served.append(how)))
+    copy = refusing_as(copy_study, lambda name, target, **where: copied.append((name, where)) or "the copy")
+    monkeypatch.setattr("distune.tuning.dashboard.copy_study", copy)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    open_dashboard("some", logs=tmp_path, storage="sqlite:///s.db", port=port)
+    assert copied == [("some", {"logs": tmp_path, "storage": "sqlite:///s.db"})]
+    assert served == ["the copy", {"host": "127.0.0.1", "port": port, "server_class": ThreadedServer}]
 
 
 @pytest.mark.parametrize(

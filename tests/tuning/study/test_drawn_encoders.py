@@ -36,6 +36,12 @@ def test_a_revision_belongs_to_the_model_that_it_was_given_with() -> None:
     ]
 
 
+def test_a_revision_that_is_searched_is_fetched_with_the_model_it_is_of() -> None:
+    choices = {"type": "categorical", "choices": ["v1", "v2"], "key": "student.vision.revision"}
+    found = drawn_encoders(question(search_space={"version": choices}))
+    assert [each.revision for place, each in found if place == ("student", "vision")] == ["v1", "v2"]
+
+
 @pytest.mark.parametrize("base", ["none", "deit-tiny"])
 def test_none_is_no_encoder_to_fetch_and_what_can_be_drawn_in_its_place_is(base: str) -> None:
     choice = {"type": "categorical", "choices": ["none", "deit-tiny", "deit-small"]}

@@ -14,7 +14,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distune.tuning.study import fast_storage
 from distune.tuning.study.storage import open_storage, opened
-from distune.tuning.study.transactions import count_trials, set_attributes, waiting_trials
+from distune.tuning.study.transactions import (
+    claim,
+    claim_of_study,
+    count_trials,
+    set_attributes,
+    waiting_trials,
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +116,18 @@ def test_attributes_are_written_together_or_not_at_all(study: optuna.Study) -> N
     assert study.trials[running.number].user_attrs["a"] == 1
     with pytest.raises(UpdateFinishedTrialError):
         set_attributes(study._storage, trials[0]._trial_id, {"a": 1})
+
+
+def test_one_of_two_claimants_wins(study: optuna.Study) -> None:
+    held = study._storage
+    trial = next(trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.RUNNING)
+    for claimed in (
+        lambda old, new: claim(held, trial._trial_id, "owner", old, new),
+        lambda old, new: claim_of_study(held, study._study_id, "owner", old, new),
+    ):
+        claims = [(None, "a"), (None, "b"), ("b", "c"), ("a", "a"), ("a", "b"), ("a", "c")]
+        assert [claimed(*each) for each in claims] == [True, False, False, True, True, False]
+    assert study.user_attrs["owner"] == study.trials[trial.number].user_attrs["owner"] == "b"
 
 
 def test_waiting_trials_come_in_the_order_of_their_numbers(study: optuna.Study) -> None:

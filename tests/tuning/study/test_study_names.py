@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from distune.tuning.study.names import (
     _can_resume,
     _newest,
     check_before_opening,
+    commits_so_far,
     name_in,
     studies_in,
     study_to_continue,
 )
 from distune.tuning.study.open_study import is_draft, is_made_by_tune, open_study, write_settings
-from distune.tuning.study.settings import StudySettings
+from distune.tuning.study.settings import COMMITS, StudySettings
 from distune.tuning.study.storage import opened
 
 
@@ -90,6 +92,23 @@ def test_a_study_on_another_question_or_of_another_program_is_not_resumed() -> N
     assert not _can_resume("none", storage, student, 4, None)
     optuna.create_study(storage=storage, study_name="foreign", direction="maximize")
     assert not _can_resume("foreign", storage, student, 4, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [(None, {"a": "two"}), ("one", {"a": "one"}), ("other", {"a": "other"}), ("bad", {}), ("no", {})],
+)
+def test_commits_are_those_of_the_study_that_is_named_or_the_newest_on_the_config_that_can_be_read(
+    monkeypatch: pytest.MonkeyPatch, name: str | None, found: dict[str, str]
+) -> None:
+    storage, base = InMemoryStorage(), base_config()
+    for held in ("bad", "other", "two", "one"):
+        config = base_config(student__lr=0.5) if held == "other" else base
+        study_of(storage, held, settings_of(config), 0).set_user_attr(COMMITS, {"a": held})
+    optuna.load_study(storage=storage, study_name="bad").set_user_attr("base_config", 7)
+    monkeypatch.setattr(names, "reading", lambda url: nullcontext(storage))
+    monkeypatch.setattr(names, "_newest", lambda *_: ["bad", "other", "two", "one"])
+    assert commits_so_far(Path("logs"), None, name, base) == found
 
 
 def test_the_teachers_study_is_part_of_its_own() -> None:
