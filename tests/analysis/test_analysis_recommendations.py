@@ -68,8 +68,10 @@ def test_ten_trials_for_each_parameter_are_enough_to_say_that_nothing_rises(
     assert decided().more_trials == "unknown"
 
 
-@pytest.mark.parametrize(("failed", "many"), [(0, False), (1, False), (2, True), (20, True)])
-def test_a_tenth_of_the_trials_that_failed_are_many(failed: int, many: bool) -> None:
-    states = ["failed"] * failed + ["complete"] * (20 - failed)
+@pytest.mark.parametrize(
+    ("failed", "of", "many"), [(0, 20, False), (1, 20, False), (2, 20, True), (20, 20, True), (0, 0, False)]
+)
+def test_a_tenth_of_the_trials_that_failed_are_many(failed: int, of: int, many: bool) -> None:
+    states = ["failed"] * failed + ["complete"] * (of - failed)
     trials = tuple(TrialRecord(n, state, 0.5) for n, state in enumerate(states))  # type: ignore[arg-type]
     assert decided(trials=trials).many_failures is many

@@ -28,15 +28,18 @@ START = datetime(2026, 1, 2, 8, 0)
     ("read", "given", "expected"),
     [
         (attributes.number, 3, 3.0),
+        (attributes.number, 0, 0.0),
         (attributes.number, True, None),
         (attributes.number, "3", None),
         (attributes.number, float("inf"), None),
         (attributes.number, 1e301, None),
         (attributes.number, -1e300, -1e300),
         (attributes.whole, 3.0, 3),
+        (attributes.whole, 0, 0),
         (attributes.whole, 2.5, None),
         (attributes.whole, True, None),
         (attributes.text, 7, "7"),
+        (attributes.text, 0, "0"),
         (attributes.text, True, None),
         (attributes.text, " ", None),
         (attributes.text, "x", "x"),
@@ -45,7 +48,7 @@ START = datetime(2026, 1, 2, 8, 0)
         (attributes.mapping, {}, None),
         (attributes.mapping, [1], None),
         (attributes.mapping, {"a": 1}, {"a": 1}),
-        (attributes.numbers, {"a": 1, "b": "x", "c": True, "d": float("nan")}, {"a": 1.0}),
+        (attributes.numbers, {"a": 1, "b": "x", "c": True, "d": float("nan"), "e": 0}, {"a": 1.0, "e": 0.0}),
         (attributes.numbers, {"a": "x"}, None),
         (attributes.numbers, 3, None),
         (attributes.moment, "2026-01-02T08:00", START),
@@ -122,6 +125,7 @@ def test_a_search_space_comes_back_as_it_was_recorded() -> None:
 )  # fmt: skip
 def test_the_key_that_a_parameter_writes_to(name: str, key: str) -> None:
     assert Parameter(name, "float").config_key == key
+    assert Parameter(name, "float", key="student.dropout").config_key == "student.dropout"
 
 
 @pytest.mark.parametrize(
@@ -379,7 +383,7 @@ def test_a_teacher_could_be_pruned_where_the_study_says_so(recorded: Any, said: 
 
 def test_a_condition_is_on_one_value_or_several() -> None:
     entry = {"type": "int", "low": 1, "high": 2}
-    for given, expected in (("a", ("a",)), (["a", "b"], ("a", "b")), (("a", "b"), ("a", "b"))):
+    for given, expected in (("ab", ("ab",)), (["a", "b"], ("a", "b")), (("a", "b"), ("a", "b"))):
         assert attributes.space({"x": {**entry, "when": {"loss": given}}})["x"].when == {"loss": expected}
 
 

@@ -102,6 +102,14 @@ def test_every_point_of_the_default_space_is_a_valid_config():
 )
 def test_names_stand_for_config_keys(name, key):
     assert config_key_of(name) == key
+    given = {"type": "float", "low": 0.1, "high": 0.2}
+    plain, own = (
+        Space({name: SearchParameter.model_validate(given | more)}) for more in ({}, {"key": "student.lr"})
+    )
+    assert (
+        plain.key(name) == plain.key_of_condition(name) == Space({}).key_of_condition(name) == (key or name)
+    )
+    assert own.key(name) == own.key_of_condition(name) == "student.lr"
 
 
 def test_groups_add_their_choices():
