@@ -206,9 +206,9 @@ def test_ranges_are_read_as_they_were_searched() -> None:
         "layers": IntDistribution(1, 9, step=2),
         "lr": FloatDistribution(1e-5, 1e-3, log=True),
         "dropout": FloatDistribution(0.0, 0.4, step=0.1),
-        "fusion": CategoricalDistribution(["a", "b"]),
+        "fusion": CategoricalDistribution(["a", None, 0.5, True]),
     }
-    params = {"dim": 8, "layers": 3, "lr": 1e-4, "dropout": 0.1, "fusion": "a"}
+    params = {"dim": 8, "layers": 3, "lr": 1e-4, "dropout": 0.1, "fusion": None}
     record = from_optuna(study_of(create_trial(value=0.9, params=params, distributions=distributions)))
     found = {
         each.name: (each.kind, each.low, each.high, each.log, each.step) for each in record.space.values()
@@ -220,3 +220,5 @@ def test_ranges_are_read_as_they_were_searched() -> None:
         "dropout": ("float", 0.0, 0.4, False, 0.1),
         "fusion": ("categorical", None, None, False, None),
     }
+    choices = record.space["fusion"].choices
+    assert choices == ("a", "None", 0.5, True) and record.trials[0].params["fusion"] in choices
