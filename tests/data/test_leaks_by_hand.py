@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from distune.data.audit import perceptual_hash
 from distune.data.audit.audit import MOST_CLASSES, _many_class_findings, _with_few_classes, audit
 from distune.data.audit.bag_of_words import TOP_WORDS, WordBaseline, word_baselines
 from distune.data.audit.files import FileForm, file_findings, file_forms, file_section
@@ -21,6 +22,7 @@ from distune.data.audit.labels import (
     unseen_pair_findings,
 )
 from distune.data.audit.leaks import (
+    _near,
     duplicate_findings,
     evaluation_splits,
     group_findings,
@@ -29,7 +31,7 @@ from distune.data.audit.leaks import (
     twin_case_findings,
 )
 from distune.data.audit.participant_flow import participant_flow
-from distune.data.audit.perceptual_hash import alike, difference_hashes, moved, near_pairs
+from distune.data.audit.perceptual_hash import alike, difference_hashes, moved, near_duplicates, near_pairs
 from distune.data.audit.repeats import repeat_findings
 from distune.data.audit.texts import (
     _naming,
@@ -82,6 +84,24 @@ def test_twins_in_two_splits_count_in_the_later_one() -> None:
     small[10] = small[1]
     (found,) = near_duplicate_findings(plain(105, many), list(map(str, range(105))), small)
     assert found.severity == "severe"  # 2 %
+
+
+def test_a_picture_in_many_rows_is_compared_once_and_every_row_with_a_twin_is_touched() -> None:
+    """As a picture that stands in for every missing one: pairs of all with all would be rows squared."""
+    random = np.random.default_rng(3)
+    distinct = pictures(6)
+    distinct[1], distinct[5] = distinct[0] // 2 + 40, 9  # 0 and 1 are alike, 5 is of one colour
+    shown = random.integers(0, 6, 300)
+    small, rows = distinct[shown], np.arange(300)
+    first, second = rows[:150], rows[150:]
+    apart = random.integers(0, 4, 300).tolist()
+    pairs = [tuple(pair) for pair in near_duplicates(small, first, second, 6, 0.97).tolist()]
+    every = {(one, other) for one, other in pairs if apart[one] != apart[other]}
+    found = _near(small, perceptual_hash.pictures(small), first, second, apart)
+    assert set(found) < every and len(set(found)) == len(found) <= 2 * 150
+    assert {row for _, row in found} == {row for _, row in every}
+    for one, other in found:
+        assert one == min(row for row, partner in every if partner == other and shown[row] == shown[one])
 
 
 def test_twins_within_a_split_count_only_where_they_are_two_cases() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.data.audit.findings import Finding, Row
-from distune.data.audit.perceptual_hash import difference_hashes, near_duplicates, near_pairs
+from distune.data.audit.perceptual_hash import near_duplicates, partners, pictures
 from distune.data.table import MISSING, SPLITS, Split, Table
 from distune.utils.text import counted
 
@@ -120,14 +120,13 @@ def near_duplicate_findings(table: Table, content: Sequence[str], small: NDArray
         content: its `image_fingerprints`; equal files are left to `duplicate_findings`.
         small: its `thumbnails`.
     """
-    files = np.asarray(content)
     rows: list[Row] = []
     touched: dict[Split, set[int]] = {split: set() for split in SPLITS}
+    shown = pictures(small)
     for first, second in combinations(SPLITS, 2):
-        pairs = near_duplicates(small, table.rows(first), table.rows(second), HASH_DISTANCE, CORRELATION)
-        pairs = pairs[files[pairs[:, 0]] != files[pairs[:, 1]]]
-        rows += [pair_row(table, int(a), int(b)) for a, b in pairs]
-        touched[second] |= set(pairs[:, 1].tolist())
+        pairs = sorted(_near(small, shown, table.rows(first), table.rows(second), content))
+        rows += [pair_row(table, *pair) for pair in pairs]
+        touched[second] |= {row for _, row in pairs}
     if not rows:
         return []
     shares = {split: len(touched[split]) / max(1, len(table.rows(split))) for split in EVALUATION}
@@ -156,21 +155,17 @@ def twin_case_findings(table: Table, content: Sequence[str], small: NDArray[np.u
         content: its `image_fingerprints`.
         small: its `thumbnails`.
     """
-    hashes = difference_hashes(small)
-    files, groups = np.asarray(content), np.asarray(table.groups)
     rows: list[Row] = []
     touched: set[int] = set()
+    shown = pictures(small)
     for split in POOLED:
         rows_of = table.rows(split)
-        equal = near_pairs(
-            hashes, rows_of, rows_of, 0
-        )  # among them all equal files, also those of one colour
-        equal = equal[files[equal[:, 0]] == files[equal[:, 1]]]
-        near = near_duplicates(small, rows_of, rows_of, HASH_DISTANCE, CORRELATION)
-        pairs = np.unique(np.concatenate([equal, near]), axis=0)
-        pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & (groups[pairs[:, 0]] != groups[pairs[:, 1]])]
-        rows += [pair_row(table, int(a), int(b)) for a, b in pairs]
-        touched |= set(pairs.ravel().tolist())
+        files = {content[row] for row in rows_of}
+        equal = partners(content, [(file, file) for file in files], rows_of, rows_of, table.groups)
+        near = _near(small, shown, rows_of, rows_of, table.groups)
+        pairs = sorted({(min(pair), max(pair)) for pair in (*equal, *near)})
+        rows += [pair_row(table, *pair) for pair in pairs]
+        touched |= {row for pair in pairs for row in pair}
     if not rows:
         return []
     share = len(touched) / sum(len(table.rows(split)) for split in POOLED)
@@ -185,6 +180,20 @@ def twin_case_findings(table: Table, content: Sequence[str], small: NDArray[np.u
             tuple(rows),
         )
     ]
+
+
+def _near(
+    small: NDArray[np.uint8],
+    shown: NDArray[np.int64],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    apart: Sequence[Hashable],
+) -> list[tuple[int, int]]:
+    """Pairs of rows whose pictures are alike, as `partners` gives them; each picture is compared once."""
+    distinct = np.unique(shown)
+    ours, theirs = (np.searchsorted(distinct, np.unique(shown[rows])) for rows in (first, second))
+    alike = distinct[near_duplicates(small[distinct], ours, theirs, HASH_DISTANCE, CORRELATION)]
+    return partners(shown.tolist(), map(tuple, alike.tolist()), first, second, apart)
 
 
 def same_caption_findings(table: Table) -> list[Finding]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from distune.data.pixels.images import decode
 from distune.data.pixels.intensity import DEFAULT, PixelRules
+from distune.utils.progress import report_progress
 from distune.utils.threads import threaded
 
 THUMBNAIL = 32
@@ -84,11 +85,55 @@ def near_duplicates(
         int64 of shape (pairs, 2), sorted, without repeats.
     """
     count, found = len(small), []
-    for right, down in SHIFTS:
+    for done, (right, down) in enumerate(SHIFTS):
+        report_progress("comparing pictures", done, len(SHIFTS))
         both = np.concatenate([moved(small, right / 2, down / 2), moved(small, -right / 2, -down / 2)])
         pairs = near_pairs(difference_hashes(both), first, second + count, distance)
         found.append(pairs[alike(both, pairs, correlation)] - [0, count])
     return np.unique(np.concatenate(found), axis=0)
+
+
+def pictures(small: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The first row with the same thumbnail, for every row: int64 of shape (N,)."""
+    first: dict[bytes, int] = {}
+    return np.array([first.setdefault(one.tobytes(), row) for row, one in enumerate(small)], np.int64)
+
+
+def partners(
+    kinds: Sequence[Hashable],
+    alike: Iterable[tuple[Hashable, Hashable]],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    apart: Sequence[Hashable],
+) -> list[tuple[int, int]]:
+    """For each row of `second`, one row of `first` of each kind that is alike.
+
+    One is enough: a picture that stands in for every missing one has as many pairs as rows, squared.
+
+    Args:
+        kinds: of each row, such as its picture.
+        alike: kinds that go together: one of `first`, one of `second`.
+        first: rows on one side.
+        second: rows on the other side.
+        apart: what must differ between the two rows, such as the file.
+
+    Returns:
+        Pairs of a row of `first`, the earliest that will do, and one of `second`.
+    """
+    candidates: dict[Hashable, list[int]] = {}
+    for row in first.tolist():
+        held = candidates.setdefault(kinds[row], [])
+        if len(held) < 2 and all(apart[row] != apart[other] for other in held):
+            held.append(row)
+    members: dict[Hashable, list[int]] = {}
+    for row in second.tolist():
+        members.setdefault(kinds[row], []).append(row)
+    found = []
+    for one, other in alike:
+        for row in members.get(other, ()):
+            fitting = (candidate for candidate in candidates.get(one, ()) if apart[candidate] != apart[row])
+            found += [(candidate, row) for candidate in islice(fitting, 1)]
+    return found
 
 
 def moved(small: NDArray[np.uint8], right: float, down: float) -> NDArray[np.uint8]:
