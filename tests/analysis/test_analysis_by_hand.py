@@ -96,7 +96,9 @@ def test_what_a_column_shows_of_a_parameter() -> None:
 def test_a_run_folder_is_among_the_studies_or_where_its_study_was_moved_to(tmp_path: Path) -> None:
     inside = "logs/optuna/s/trials/trial_0000"
     assert _run_folder(inside, None) == Path(inside)
-    assert _run_folder("/elsewhere/trial_0000", None) is None
+    assert _run_folder(str(Path.cwd() / inside), None) == Path.cwd() / inside
+    for outside in ("/elsewhere/trial_0000", "logs/optuna/../trial_0000"):
+        assert _run_folder(outside, None) is None
     assert [_run_folder(nothing, None) for nothing in (None, "", 3)] == [None] * 3
     study = tmp_path / "s"
     assert _run_folder("/elsewhere/trial_0000", study) is None

@@ -10,7 +10,7 @@ import pytest
 
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.ranking import rank
-from distune.analysis.records.schemas import ConfirmationForm
+from distune.analysis.records.schemas import ConfirmationForm, _Point
 from distune.analysis.records.sources import database_file, name_and_url, read_study
 from distune.analysis.records.study_files import ConfirmationRecord, read_audit, read_confirmation
 from distune.analysis.records.unknown import Unknown
@@ -150,6 +150,16 @@ def test_a_confirmation_that_was_copied_from_another_study_is_none_of_this_one(t
             assert ("made for study z, not for s" in said) is (name == "z")
     save_config(with_values(Config(), {"student.lr": 0.01, "seed": second}), run / CONFIG)
     assert f"holds the run of seed {second}" in str(of(scores)), "two runs of a confirmation were exchanged"
+
+
+@pytest.mark.parametrize(
+    ("absent", "whole"),
+    [((), True), (("thresholds", "first_seed"), True), (("thresholds",), False), (("first_seed",), False)],
+)
+def test_thresholds_come_with_what_the_first_seed_finds_at_them(absent: tuple[str, ...], whole: bool) -> None:
+    found = {"sensitivity": None, "specificity": None}
+    point = {"wanted": 0.9, "thresholds": [0.4], "first_seed": found, **found, **dict.fromkeys(absent)}
+    assert (fault(point, _Point) is None) is whole
 
 
 @pytest.mark.parametrize(
