@@ -12,7 +12,13 @@ from distune.analysis.parameters.space import Parameter
 from distune.analysis.ranking import rank
 from distune.analysis.records.schemas import ConfirmationForm, _Point
 from distune.analysis.records.sources import database_file, name_and_url, read_study
-from distune.analysis.records.study_files import ConfirmationRecord, read_audit, read_confirmation
+from distune.analysis.records.study_files import (
+    ConfirmationRecord,
+    _confirms_trials_of,
+    _exchanged_runs,
+    read_audit,
+    read_confirmation,
+)
 from distune.analysis.records.unknown import Unknown
 from distune.config import Config, save_config, with_values
 from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
@@ -150,6 +156,24 @@ def test_a_confirmation_that_was_copied_from_another_study_is_none_of_this_one(t
             assert ("made for study z, not for s" in said) is (name == "z")
     save_config(with_values(Config(), {"student.lr": 0.01, "seed": second}), run / CONFIG)
     assert f"holds the run of seed {second}" in str(of(scores)), "two runs of a confirmation were exchanged"
+
+
+def test_every_confirmed_trial_and_every_run_is_looked_at(tmp_path: Path) -> None:
+    study = study_of(complete(1, 0.5), complete(2, 0.4), folder=tmp_path)
+
+    def held(**scores: tuple[int | None, float]) -> dict[str, Any]:
+        return {
+            name: {"trial": at, "search_score": score, "seeds": [5]} for name, (at, score) in scores.items()
+        }
+
+    for last, own in (((2, 0.4), True), ((2, 0.5), False), ((3, 0.4), False)):
+        assert _confirms_trials_of(study, held(teacher=(None, 0.9), first=(1, 0.5), last=last)) is own
+    every = held(gone=(1, 0.5), there=(2, 0.4))
+    for seed, said in ((5, False), (6, True)):
+        run = run_folder(tmp_path / FOLDER, "there", 5)
+        run.mkdir(parents=True, exist_ok=True)
+        save_config(with_values(Config(), {"seed": seed}), run / CONFIG)
+        assert ("of seed 6" in str(_exchanged_runs(study, every))) is said
 
 
 @pytest.mark.parametrize(
