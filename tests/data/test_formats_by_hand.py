@@ -18,6 +18,7 @@ TEXT = "a,b\nÄrger,€\n"
     [
         (TEXT.encode(), "utf-8"),
         (codecs.BOM_UTF8 + TEXT.encode(), "utf-8-sig"),
+        (codecs.BOM_UTF8 * 2 + TEXT.encode(), "utf-8-sig"),
         (TEXT.encode("cp1252"), "cp1252"),
         (codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le"), "utf-16"),
         (codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"), "utf-16"),

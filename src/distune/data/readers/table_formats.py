@@ -162,7 +162,7 @@ def decoded(content: bytes, encoding: str | None = None, likely: str | None = No
     """
     if encoding is not None:
         try:
-            return content.decode(encoding).removeprefix("\ufeff"), encoding  # a mark is no letter
+            return content.decode(encoding).lstrip("\ufeff"), encoding  # a mark is no letter
         except (ValueError, LookupError) as error:
             raise TableError(f"not readable in {encoding!r} (data.encoding, --encoding): {error}") from None
     marked = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
@@ -172,7 +172,7 @@ def decoded(content: bytes, encoding: str | None = None, likely: str | None = No
         except (ValueError, LookupError):
             continue
         if "\0" not in text:
-            return text, name
+            return text.lstrip("\ufeff"), name  # what two programs marked
     raise TableError("not a text file; save it as CSV in UTF-8")
 
 
