@@ -93,16 +93,18 @@ def test_wall_time_is_the_sum_of_the_sessions() -> None:
     sessions = (
         Session(START, START + timedelta(hours=1), 2, (), None),
         Session(START + timedelta(hours=10), None, 2, (), None),
+        Session(START + timedelta(hours=20), START + timedelta(hours=21), 2, (), None),
     )
     trials = [
         timed(0, "complete", 60, finished=START + timedelta(minutes=59)),
         timed(1, "complete", 60, finished=START + timedelta(hours=10, minutes=30)),
+        timed(2, "complete", 60, finished=START + timedelta(hours=21)),
     ]
     found = cost(study_of(*trials, sessions=sessions))
     assert isinstance(found.wall, Wall)
-    assert found.wall.seconds == 90 * 60
-    active = timed(2, "running", 60)
-    assert parallelism_of((Phase("", study_of(*trials, active), found),)) == pytest.approx(120 / 90)
+    assert found.wall.seconds == 150 * 60
+    active = timed(3, "running", 60)
+    assert parallelism_of((Phase("", study_of(*trials, active), found),)) == pytest.approx(180 / 150)
     assert "left no end" in found.wall.rule
 
 

@@ -131,7 +131,7 @@ def test_a_confirmation_that_was_copied_from_another_study_is_none_of_this_one(t
     assert len(scores) > 1
     lr = Parameter("lr", "float", 0.0, 1.0, key="student.lr")
 
-    def of(trials: dict[int, float], lr_of_trials: float = 0.01, data: str = "x") -> str | None:
+    def of(trials: dict[int, float | None], lr_of_trials: float = 0.01, data: str = "x") -> str | None:
         made = [complete(number, score, params={"lr": lr_of_trials}) for number, score in trials.items()]
         known: Any = {"space": {"lr": lr}, "folder": tmp_path, "data_fingerprint": data}
         study = study_of(*made, **known)
@@ -145,7 +145,9 @@ def test_a_confirmation_that_was_copied_from_another_study_is_none_of_this_one(t
     few = dict(list(scores.items())[1:])
     for name in ("s", "z"):
         write_sealed(tmp_path / NUMBERS, {**CONFIRMATION, "study": name, "data_fingerprint": "x"})
-        assert of(scores) is None
+        assert of(scores) is None is of({**scores, 1: None}), (
+            "a base config that did not complete has no score"
+        )
         for said in (
             of(scores, data="other"),
             of(few),

@@ -104,6 +104,7 @@ def test_a_bottleneck_is_the_only_way_between_the_two(sides: tuple[Tensor, Tenso
             shared = (with_image[:, :4] + with_text[:, :4]) / 2
         fused.append(fusion.combine(torch.cat([i.mean(1), t.mean(1), shared.mean(1)], 1))[0])
     torch.testing.assert_close(fusion(*sides).fused, torch.stack(fused), atol=1e-5, rtol=1e-4)
+    assert not {*fusion.image_layers.parameters()} & {*fusion.text_layers.parameters()}, "one for each side"
 
 
 def attention(projection: Any, query_of: Tensor, others: Tensor, own: Any, nothing: Tensor) -> Tensor:

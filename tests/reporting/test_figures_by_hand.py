@@ -173,21 +173,21 @@ def scored(run: Any, **about: Any) -> Any:
 
 def test_the_depth_of_a_cell_is_its_share_of_the_row(draw: Draw) -> None:
     held = (
-        Confusion("type", ("a", "b"), np.array([[3, 1], [0, 8]])),
+        Confusion("type", ("a", "b"), np.array([[1, 3], [0, 8]])),
         Confusion("alone", ("a",), np.array([[3]])),
         Confusion("many", tuple(f"c{n}" for n in range(31)), np.eye(31, dtype=int)),
     )
     (axes,), (_, alt, _) = draw(model, lambda: model.draw_confusion(scored(best_run(confusions=held))))
     depth = {patch.get_xy(): patch.get_alpha() for patch in axes.patches}  # type: ignore[attr-defined]
     assert depth == pytest.approx({
-        (-0.5, -0.5): 0.75 * model.STRONGEST, (0.5, -0.5): 0.25 * model.STRONGEST, (-0.5, 0.5): 0.0,
+        (-0.5, -0.5): 0.25 * model.STRONGEST, (0.5, -0.5): 0.75 * model.STRONGEST, (-0.5, 0.5): 0.0,
         (0.5, 0.5): model.STRONGEST,
     })  # fmt: skip
     assert {note.get_position(): note.get_text() for note in axes.texts} == {
-        (0, 0): "3", (1, 0): "1", (0, 1): "0", (1, 1): "8",
+        (0, 0): "1", (1, 0): "3", (0, 1): "0", (1, 1): "8",
     }  # fmt: skip
     assert axes.get_ylabel() == "truth" and axes.get_ylim() == (1.5, -0.5), "the first class at the top"
-    assert "type: 11 of 12 on the diagonal" in alt and "alone" not in alt and "many" not in alt
+    assert "type: 9 of 12 on the diagonal" in alt and "alone" not in alt and "many" not in alt
     none = scored(best_run(confusions=held[1:]))
     assert model.draw_confusion(none) is None is model.draw_confusion(scored(Unknown("x")))
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from study_helpers import base_config, tune_request
 
-from distune.config import Config, SearchParameter, dump_config
+from distune.config import Config, SearchParameter, StudyConfig, dump_config
 from distune.errors import ConfigError, UserError
 from distune.tuning import tune as tuning
 from distune.tuning.space.impossible import _encoder_problems
-from distune.tuning.space.inert import inert_values
+from distune.tuning.space.inert import inert_values, without_effect
 from distune.tuning.space.out_of_range import outside
 from distune.tuning.space.space import Space
 from distune.tuning.space.without_effect import Ignored
@@ -224,6 +224,17 @@ def test_a_field_is_no_part_of_one_whose_name_it_begins_with() -> None:
     base = base_config(student__fusion="concat_mlp", student__fusion_layers=3)
     ignored = tuple(Ignored(field, {}, "as said") for field in ("student.fusion", "student.fusion_layers"))
     assert len(inert_values(Space({}, ignored=ignored), base)) == 2
+
+
+@pytest.mark.parametrize(
+    ("workers", "named"), [(None, []), (1, ["cuda:1, cuda:2"]), (2, ["cuda:2"]), (3, [])]
+)
+def test_gpus_without_a_worker_are_named(workers: int | None, named: list[str]) -> None:
+    asked = StudyConfig(gpus=("cuda:0", "cuda:1", "cuda:2"), workers=workers)
+    lines = without_effect(Space({}), Config(), asked)
+    assert [line for line in lines if "without a worker" in line] == [
+        f"study.gpus: {name} without a worker, see study.workers" for name in named
+    ]
 
 
 @pytest.mark.slow
