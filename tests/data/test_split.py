@@ -360,10 +360,12 @@ def test_groups_that_may_be_one_or_none_are_noted_as_in_training(
 ) -> None:
     path = tmp_path / "t.csv"
     rows = [["ab"[n % 2], ("P1", "P-1", "unknown", f"{n}")[min(n, 3)]] for n in range(30)]
+    rows += [[kind, f"{n}"] for n, kind in enumerate(("A", "A", "a-b", "a b", "?", "a;b"), start=30)]
     write_csv(path, [["kind", "case"], *rows])
     split_csv(path, tmp_path / "out", label_columns=["kind"], group_column="case")
     assert "'P1', 'P-1' look alike" in caplog.text and "'unknown' is a patient or case" in caplog.text
-    assert caplog.text.count("look alike") == 1
+    assert caplog.text.count("look alike") == 3  # of groups, and of labels with and without signs
+    assert "label kind: 'a', 'A' look alike" in caplog.text and "'a;b' is taken for a class" in caplog.text
 
 
 def test_groups_that_look_alike_are_shown_three_and_the_rest_counted() -> None:

@@ -182,3 +182,16 @@ def test_a_table_without_the_column_of_frames_is_said_to_lack_it(
     (tmp_path / "t.csv").write_text("image\na.png\n")
     read_examples(tmp_path / "t.csv", tmp_path, Columns(text=(), frame=("page",)))
     assert "page" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [("text\nNA\nwords\n", "'NA' is a text"), ("text,Text\na,b\n", "'Text'"), ("id,text\n7,a\n7,b\n", "'7'"),
+     ("id,text\n ,a\n ,b\n", ""), ("text,note\na,b\nn/a,c\n", "")],
+)  # fmt: skip
+def test_what_may_mean_something_else_in_a_table_of_new_examples_is_said(
+    table: str, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "t.csv").write_text(table)
+    read_examples(tmp_path / "t.csv", tmp_path, Columns(image=(), missing=("n/a",)))
+    assert len(caplog.records) == bool(said) and said in caplog.text

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distune.config.data import MISSING_VALUES
-from distune.data.readers.doubts import group_notes
+from distune.data.readers.doubts import group_notes, label_notes, spelling_notes
 from distune.data.readers.problems import SHOWN, Fault, Faulty, by_cause, by_example
 from distune.data.readers.spellings import case_twins, normal_form
 from distune.data.readers.table_formats import LOST_LISTS, TableError, open_table, row_fault
@@ -85,6 +85,10 @@ def split_csv(
     labels = [tuple(normal_form(row[header.index(column)]) for column in label_columns) for row in rows]
     for note in _missing_words(header, rows, label_columns):
         _log.warning("%s: %s, as a config reads them; here they are a class", metadata, note)
+    for column, values in zip(label_columns, zip(*labels, strict=True), strict=True):
+        known = {value for value in values if value.casefold() in MISSING_VALUES}  # named above
+        for note in [*spelling_notes(f"label {column}", values), *label_notes(column, values, known)]:
+            _log.warning("%s: %s", metadata, note)
     groups = groups_by_image(images or [""] * len(rows))
     if group_column:
         if unnamed := _missing_words(header, rows, [group_column]):

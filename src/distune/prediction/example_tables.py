@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from distune.data.pixels.images import FRAME, NO_FRAME, located, with_frame
+from distune.data.readers.doubts import column_notes, text_notes
 from distune.data.readers.image_files import ImageFiles
 from distune.data.readers.table_formats import TableError, open_table, row_fault
 from distune.errors import DataError
 from distune.prediction.examples import Example
 from distune.prediction.table_columns import Columns, frame_position, positions
+from distune.utils.text import counted
 
 _log = logging.getLogger(__name__)
 
@@ -65,13 +69,27 @@ def read_table_of(
                 file, fault = _file(files, values[image], "" if frame is None else values[frame])
             said = None if text is None else columns.text_of(values[text])
             rows.append(values)
-            own_name = values[name] if name is not None and values[name] else origin
+            own_name = values[name] if name is not None and values[name].strip() else origin
             found.append(Example(own_name, file, said, fault))
     except FileNotFoundError:
         raise DataError(path, ["there is no such file"]) from None
     except TableError as error:
         raise DataError(path, [f"row {error.row}: {error}" if error.row else str(error)]) from None
+    for note in _doubts(path.name, header, (image, text, frame, name), found):
+        _log.warning("%s", note)
     return header, rows, found, table.lost
+
+
+def _doubts(
+    source: str, header: Sequence[str], read: Sequence[int | None], examples: Sequence[Example]
+) -> list[str]:
+    """Lines for columns, texts and ids that may mean something else than they are taken for."""
+    notes = column_notes(source, header, {header[place] for place in read if place is not None})
+    notes += [f"{source}: {note}" for note in text_notes([example.text or "" for example in examples])]
+    times = Counter(example.id for example in examples)
+    if twice := [name for name, count in times.items() if count > 1]:
+        notes.append(f"{source}: {counted(len(twice), 'id')} of several rows, such as {twice[0]!r}")
+    return notes
 
 
 def _file(files: ImageFiles, image: str, cell: str) -> tuple[str | None, str | None]:

@@ -32,7 +32,9 @@ def group_notes(groups: Sequence[str]) -> list[str]:
     return [*same_signs("group", groups), *doubtful, *_made_over("group", groups)]
 
 
-def label_notes(task: str, labels: Sequence[str], meant: Set[str], *, negative: str | None) -> list[str]:
+def label_notes(
+    task: str, labels: Sequence[str], meant: Set[str] = frozenset(), *, negative: str | None = None
+) -> list[str]:
     """The same of the labels of a task, and of those that may be several in one cell or say that there is none.
 
     Args:
@@ -100,6 +102,15 @@ def repeated(examples: Sequence[RawExample], paths: Sequence[str | None]) -> lis
     if odd := list(dict.fromkeys(path for (path, _), found in labels.items() if len(found - {""}) > 1)):
         lines.append(f"image: {counted(len(odd), 'file')} of rows with other labels, such as {odd[0]!r}")
     return lines
+
+
+def spelling_notes(what: str, values: Sequence[str]) -> list[str]:
+    """One line for all values that look alike, and one for those that do but for signs."""
+    alike = [f"{other!r}, {value!r}" for value, other in case_twins(values).items()]
+    return [
+        *([f"{what}: {first_of(alike, SHOWN, '; ')} look alike"] if alike else []),
+        *same_signs(what, values),
+    ]
 
 
 def same_signs(what: str, values: Iterable[str]) -> list[str]:
