@@ -148,6 +148,15 @@ def test_rows_of_a_patient_are_never_parted_and_other_splits_are_other_data(conf
     assert given[0] == given[2] != given[1]
 
 
+def test_the_tables_of_a_frame_that_somebody_edited_are_not_trained_on_in_its_place(config: Config) -> None:
+    held = {"image": [PICTURE] * 30, "text": ["a"] * 30}
+    rows = pandas.DataFrame({**held, "label": ["x", "y"] * 15, "group": range(30)})
+    table = with_data(config, rows).data.root / "metadata_train.csv"
+    table.write_text(table.read_text().replace(",a,x,", ",a,y,", 1))
+    with pytest.raises(DataError, match="metadata_train"):
+        with_data(config, rows)
+
+
 def test_rows_without_a_label_are_in_train_with_all_of_their_case(config: Config) -> None:
     rows = {
         "image": [PICTURE] * 30,

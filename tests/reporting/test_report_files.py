@@ -17,6 +17,7 @@ from distune.errors import UserError
 from distune.reporting import report
 from distune.reporting.document import Figure
 from distune.reporting.report import companions, write_report, write_report_from_csv
+from distune.utils.files.generated import write_generated_png
 
 FAILED = study(TrialRecord(0, "failed", failure_kind="crash"))
 
@@ -63,7 +64,7 @@ def test_a_report_replaces_its_own_files_alone(tmp_path: Path) -> None:
     assert not taken.exists(), "this report draws none, so no page shows it"
     (tmp_path / "figures" / "own.png").write_bytes(b"of no report's name")
     write_report(FAILED, tmp_path)
-    assert [path.name for path in taken.parent.iterdir()] == ["own.png"]
+    assert sorted(path.name for path in taken.parent.iterdir()) == ["history.edited.png", "own.png"]
     other = replace(FAILED, name="other")
     with pytest.raises(UserError, match=r"report\.md"):
         write_report(other, tmp_path)
@@ -107,13 +108,14 @@ def test_figures_are_not_written_into_what_is_no_folder_of_the_report(
 
 def test_the_figures_of_a_page_lie_beside_it(tmp_path: Path) -> None:
     drawn = [Figure(name, "alt", "caption", "<svg/>", name.encode()) for name in ("history", "gains")]
-    for name in ("history", "cost"):
-        (tmp_path / f"{name}.png").write_bytes(b"of an earlier report")
+    for name in ("history", "cost", "slices"):
+        write_generated_png(tmp_path / f"{name}.png", b"of an earlier report")
     paths = report._save_figures(drawn, tmp_path)
     assert paths == [tmp_path / "history.png", tmp_path / "gains.png"]
+    (tmp_path / "cost.png").write_bytes(b"mine")
     report._remove_others(paths, tmp_path)
-    held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert held == {"history.png": b"history", "gains.png": b"gains"}
+    assert {path.name for path in tmp_path.iterdir()} == {"history.png", "gains.png", "cost.edited.png"}
+    assert (tmp_path / "cost.edited.png").read_bytes() == b"mine"
 
 
 def test_in_its_own_folder_a_study_s_report_may_have_been_of_another_name(tmp_path: Path) -> None:

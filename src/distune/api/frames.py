@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,26 +142,52 @@ def _written(
     digest = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
     folder = FRAMES / f"{config.name}_{digest}"
     pictures = {name: file[0] for name, file in zip(names, files, strict=True) if name and file}
+    tables = _tables(rows, splits)
     try:
         if not folder.is_dir():
             with new_folder(folder) as draft:
-                _write_into(draft, rows, splits, pictures)
+                _write_into(draft, tables, pictures)
     except DataError:
         if not folder.is_dir():  # else another process was faster
             raise
+    _check_tables(folder, tables)
     return folder.resolve()
 
 
-def _write_into(
-    folder: Path, rows: Mapping[str, list[str]], splits: Sequence[Split], pictures: Mapping[str, bytes]
-) -> None:
+def _write_into(folder: Path, tables: Mapping[str, str], pictures: Mapping[str, bytes]) -> None:
     (folder / "images").mkdir()
     for name, content in pictures.items():
         (folder / "images" / name).write_bytes(content)
-    for split in SPLITS:
-        chosen = [row for row, there in enumerate(splits) if there == split]
-        if chosen or split != "test":
-            _write_csv(folder / f"metadata_{split}.csv", rows, chosen)
+    for name, text in tables.items():
+        (folder / name).write_bytes(text.encode())
+
+
+def _tables(rows: Mapping[str, list[str]], splits: Sequence[Split]) -> dict[str, str]:
+    """The text of each table by the name of its file; there may be none for test."""
+    chosen = {split: [row for row, there in enumerate(splits) if there == split] for split in SPLITS}
+    return {
+        f"metadata_{split}.csv": _csv(rows, places)
+        for split, places in chosen.items()
+        if places or split != "test"
+    }
+
+
+def _check_tables(folder: Path, tables: Mapping[str, str]) -> None:
+    """Refuses a folder whose tables somebody edited: it would be trained on in the data frame's place.
+
+    Raises:
+        DataError: a table is not as it was written.
+    """
+    problem = (
+        "is not what the data frame says; delete this folder, or name it as data.root to read it as it is"
+    )
+    problems = [
+        f"{name}: {problem}"
+        for name, text in tables.items()
+        if not (folder / name).is_file() or read_file(folder / name) != text.encode()
+    ]
+    if problems:
+        raise DataError(folder, problems)
 
 
 def _made_splits(config: Config, cells: Mapping[str, list[str]], images: Sequence[str]) -> list[Split]:
@@ -233,8 +260,9 @@ def _png(values: NDArray[Any]) -> bytes:
     return content.tobytes()
 
 
-def _write_csv(file: Path, rows: Mapping[str, list[Any]], chosen: Sequence[int]) -> None:
-    with file.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(rows)
-        writer.writerows([values[row] for values in rows.values()] for row in chosen)
+def _csv(rows: Mapping[str, list[str]], chosen: Sequence[int]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(rows)
+    writer.writerows([values[row] for values in rows.values()] for row in chosen)
+    return text.getvalue()

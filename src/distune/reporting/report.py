@@ -24,9 +24,8 @@ from distune.reporting.contents import TITLE, Written, build, subtitle
 from distune.reporting.document import Figure, Paragraph
 from distune.reporting.figures import NAMES, draw
 from distune.training.files.run_folder import read_text
-from distune.utils.files.atomic import write_bytes
 from distune.utils.files.default_folders import STUDIES
-from distune.utils.files.generated import write_generated
+from distune.utils.files.generated import keep_edited_png, write_generated, write_generated_png
 from distune.utils.files.output_files import check_output, is_never
 from distune.utils.files.paths import is_file_name, make_folder
 from distune.utils.files.yaml_files import yaml_text
@@ -199,7 +198,7 @@ def _save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
     paths = []
     for figure in figures:
         path = folder / f"{figure.name}.png"
-        write_bytes(path, figure.png)
+        write_generated_png(path, figure.png)
         paths.append(path)
     return paths
 
@@ -207,6 +206,7 @@ def _save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
 def _remove_others(drawn: Sequence[Path], folder: Path) -> None:
     """Removes figures of an earlier report that are not drawn any more; only now does no page show them."""
     for path in {folder / f"{name}.png" for name in NAMES} - set(drawn):
+        keep_edited_png(path)
         path.unlink(missing_ok=True)
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from distune.utils.files.atomic import write_bytes, write_text
 from distune.utils.files.paths import read_file
+from distune.utils.files.sealed_files import was_edited, write_sealed
 
 _NOTE = "written by Distune; where you edit this file, your version is kept beside the next one"
+_END = 12
+"""Bytes of the chunk that ends a PNG."""
 _log = logging.getLogger(__name__)
 
 
@@ -26,6 +32,38 @@ def write_generated(path: Path, text: str) -> None:
     if path.is_file() and _was_edited(path, text):
         _keep(path)
     write_text(path, text + _note(path, text))
+
+
+def write_generated_png(path: Path, png: bytes) -> None:
+    """Writes a picture in the same way; a text inside it tells whether anybody edited it."""
+    keep_edited_png(path)
+    write_bytes(path, _signed(png))
+
+
+def keep_edited_png(path: Path) -> None:
+    """Copies a picture to `NAME.edited.png` where it is there and not as it was written."""
+    if path.is_file():
+        there = read_file(path)
+        length = len(_signature(b""))
+        if there != _signed(there[: -_END - length] + there[-_END:]):
+            _keep(path)
+
+
+def write_generated_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Writes a JSON object in the same way, as a record with its checksum."""
+    if path.is_file() and was_edited(path):
+        _keep(path)
+    write_sealed(path, values)
+
+
+def _signed(png: bytes) -> bytes:
+    return png[:-_END] + _signature(png) + png[-_END:]
+
+
+def _signature(png: bytes) -> bytes:
+    """A chunk of text that fits a PNG: length, kind, content and checksum (PNG 1.2, 3.2)."""
+    chunk = b"tEXtComment\0" + f"{_NOTE} ({zlib.crc32(png):08x})".encode("latin-1")
+    return struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
 
 
 def _note(path: Path, text: str) -> str:

@@ -67,6 +67,20 @@ def was_changed(file: Path, record: Path) -> bool | None:
     return bool(_checksum_of(file) != recorded[file.name])
 
 
+def was_edited(record: Path) -> bool:
+    """Whether a record is another than when it was written, or none; of one without a checksum nobody can tell.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        held = read_json(record)
+    except ValueError:
+        return True
+    checksum = held.pop(_CHECKSUM, None) if isinstance(held, dict) else ""
+    return checksum is not None and checksum != _checksum(held)
+
+
 def _read(path: Path) -> dict[str, Any]:
     held = read_json(path)
     if not isinstance(held, dict):
