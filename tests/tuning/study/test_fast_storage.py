@@ -18,6 +18,7 @@ from distune.tuning.study.transactions import (
     claim,
     claim_of_study,
     count_trials,
+    requeue_if_owned,
     set_attributes,
     waiting_trials,
 )
@@ -128,6 +129,18 @@ def test_one_of_two_claimants_wins(study: optuna.Study) -> None:
         claims = [(None, "a"), (None, "b"), ("b", "c"), ("a", "a"), ("a", "b"), ("a", "c")]
         assert [claimed(*each) for each in claims] == [True, False, False, True, True, False]
     assert study.user_attrs["owner"] == study.trials[trial.number].user_attrs["owner"] == "b"
+
+
+def test_a_running_trial_waits_where_its_owner_asks(study: optuna.Study) -> None:
+    for before, after in (
+        (TrialState.RUNNING, TrialState.WAITING),
+        (TrialState.COMPLETE, TrialState.COMPLETE),
+    ):
+        trial = next(trial for trial in study.get_trials(deepcopy=False) if trial.state == before)
+        claim(study._storage, trial._trial_id, "owner", None, "a")
+        for name, state in (("b", before), ("a", after)):
+            assert requeue_if_owned(study._storage, trial._trial_id, "owner", name) is (name == "a")
+            assert study.trials[trial.number].state == state
 
 
 def test_waiting_trials_come_in_the_order_of_their_numbers(study: optuna.Study) -> None:
