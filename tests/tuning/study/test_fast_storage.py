@@ -132,15 +132,13 @@ def test_one_of_two_claimants_wins(study: optuna.Study) -> None:
 
 
 def test_a_running_trial_waits_where_its_owner_asks(study: optuna.Study) -> None:
-    for before, after in (
-        (TrialState.RUNNING, TrialState.WAITING),
-        (TrialState.COMPLETE, TrialState.COMPLETE),
-    ):
-        trial = next(trial for trial in study.get_trials(deepcopy=False) if trial.state == before)
+    for state in (TrialState.RUNNING, TrialState.COMPLETE):
+        trial = next(trial for trial in study.get_trials(deepcopy=False) if trial.state == state)
         claim(study._storage, trial._trial_id, "owner", None, "a")
-        for name, state in (("b", before), ("a", after)):
+        for name, waits in (("b", False), ("a", state == TrialState.RUNNING)):
             assert requeue_if_owned(study._storage, trial._trial_id, "owner", name) is (name == "a")
-            assert study.trials[trial.number].state == state
+            assert (trial._trial_id in waiting_trials(study._storage, study._study_id)) is waits
+        assert claim(study._storage, trial._trial_id, "owner", "a", "a"), "it is still the owner's"
 
 
 def test_waiting_trials_come_in_the_order_of_their_numbers(study: optuna.Study) -> None:
