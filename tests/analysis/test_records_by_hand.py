@@ -314,7 +314,7 @@ def test_durations_are_what_pandas_writes_and_none_took_no_time(tmp_path: Path) 
         (("1", "2"), [1, 2]), (("1.0", "2"), [1, 2]), (("1e3", "2"), [1000.0, 2.0]), (("1.5", "2"), [1.5, 2.0]),
         (("True", "False"), [True, False]), (("True", "x"), ["True", "x"]), (("1", "inf"), [1, None]),
         (("1", "nan"), [1, None]), (("a", "NaN"), ["a", None]), (("0.5", "NA"), [0.5, None]),
-        (("True", "-"), [True, None]),
+        (("True", "-"), [True, None]), (("true", "False"), ["true", "False"]),
         (("a", "none"), ["a", "none"]), (("none", "none"), ["none", "none"]), (("1", "auto"), ["1", "auto"]),
     ],
 )  # fmt: skip
@@ -326,7 +326,7 @@ def test_a_column_is_of_the_first_kind_that_all_its_cells_are(
     assert values == expected and list(map(type, values)) == list(map(type, expected))
 
 
-@pytest.mark.parametrize("cell", ["0,002", "1e400", "1_000", "0.002x", "\uff11"])
+@pytest.mark.parametrize("cell", ["0,002", "-0,5", "+0,5", ".5x", "1e400", "1_000", "0.002x", "\uff11"])
 def test_a_cell_that_begins_as_a_number_among_numbers_is_named(tmp_path: Path, cell: str) -> None:
     with pytest.raises(UserError, match="row 3"):
         table(tmp_path, f'value,params_x\n0.5,0.001\n0.5,"{cell}"\n')
