@@ -164,6 +164,7 @@ def test_a_table_may_lack_trials_and_a_study_may_not() -> None:
     assert (table.scored_on, table.on_what) == (None, "")
     assert (study_of().scored_on, study_of().on_what) == ("dev", " on dev")
     assert folded.on_what == " on 3 folds of train and dev"
+    assert (table.called, study_of(says_what_ran=False).called, folded.called) == ("table", "study", "study")
     stages = [study_of(strategy=each).scored_stage for each in ("joint", "staged", "teacher")]
     assert stages == ["student", "student", "teacher"]
     assert (study_of().sign, study_of(direction="minimize").sign) == (1.0, -1.0)
@@ -312,6 +313,7 @@ def test_durations_are_what_pandas_writes_and_none_took_no_time(tmp_path: Path) 
     ("cells", "expected"),
     [
         (("1", "2"), [1, 2]), (("1.0", "2"), [1, 2]), (("1e3", "2"), [1000.0, 2.0]), (("1.5", "2"), [1.5, 2.0]),
+        (("0.0", "0.5"), [0.0, 0.5]),
         (("True", "False"), [True, False]), (("True", "x"), ["True", "x"]), (("1", "inf"), [1, None]),
         (("1", "nan"), [1, None]), (("a", "NaN"), ["a", None]), (("0.5", "NA"), [0.5, None]),
         (("True", "-"), [True, None]), (("true", "False"), ["true", "False"]),

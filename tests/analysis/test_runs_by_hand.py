@@ -211,6 +211,7 @@ def test_the_folds_of_a_trial_are_read_as_one_run_and_none_is_left_out(tmp_path:
         ({"classes": {"a": {}, "b": {}}, "confusion": [[1, 2], [3, 4]]}, True),
         ({"classes": ["a", "b", "c"], "confusion": [[1, 2], [3, 4]]}, False),
         ({"classes": ["a", "b"], "confusion": [[1, 2]]}, False),
+        ({"classes": ["a", "b"], "confusion": [[1, 2, 3], [4, 5, 6]]}, False),
         ({"classes": ["a", "b"], "confusion": [[1, "x"], [3, 4]]}, False),
         ({"classes": [], "confusion": []}, False),
         ({"classes": "ab", "confusion": [[1, 2], [3, 4]]}, False),
