@@ -65,6 +65,8 @@ def test_the_tasks_behind_predictions_are_those_of_the_config(tmp_path: Path) ->
     )
     plain = tuple(Task(each.task, each.classes) for each in parts)
     assert tasks_behind(tmp_path, parts) == plain
+    (tmp_path / "config.yaml").write_text("data: {path: x}")
+    assert tasks_behind(tmp_path, parts) == plain
     (tmp_path / "config.yaml").write_text(
         "data:\n  tasks:\n    signs: {separator: ';', score: auroc, weight: 2}\n"
         "    size: {score: balanced_accuracy}\n    grade: {order: ['1', '2'], weight: 3}\n"
@@ -74,6 +76,10 @@ def test_the_tasks_behind_predictions_are_those_of_the_config(tmp_path: Path) ->
         Task("size: x", ("no", "yes")), Task("signs_late", ("1", "2")),
         Task("grade", ("1", "2"), "ordinal", weight=3.0),
     )  # fmt: skip
+    write_results(tmp_path, {})
+    (tmp_path / "config.yaml").write_text("data: {path: x}")
+    changed = tasks_behind(tmp_path, parts)
+    assert isinstance(changed, Unknown) and "was changed" in changed.reason
 
 
 def test_bins_of_confidence() -> None:
