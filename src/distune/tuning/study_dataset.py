@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from distune.data import read_table
 from distune.data.audit.findings import AuditReport
 from distune.errors import UserError
 from distune.tuning.space.without_effect import Ignored, ignored_in
-from distune.utils.files.atomic import write_text
+from distune.utils.files.generated import write_generated_json
 
 _log = logging.getLogger(__name__)
 AUDIT_NAME = "audit.json"
@@ -36,8 +35,7 @@ class Inspection:
     def write(self, folder: Path) -> None:
         """Keeps the audit beside the study, for its report."""
         if self.audit is not None:
-            text = json.dumps(self.audit, indent=2, ensure_ascii=False) + "\n"
-            write_text(folder / AUDIT_NAME, text)
+            write_generated_json(folder / AUDIT_NAME, self.audit)
 
 
 def inspect(config: Config, source: str, *, accept_leaks: bool, folds: int | None = None) -> Inspection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -23,8 +22,7 @@ from distune.tuning.study.attributes import OVERRIDES
 from distune.tuning.study.settings import COMMITS
 from distune.tuning.trials.folds import FOLD_SCORES
 from distune.tuning.trials.trial import REGRESSION_SCORE, TEACHER_SCORE
-from distune.utils.files.atomic import write_text
-from distune.utils.files.generated import write_generated
+from distune.utils.files.generated import write_generated, write_generated_json
 
 SETTING_KEYS = (
     "metric",
@@ -116,7 +114,7 @@ def write_summary(study: Study, folder: Path, *, storage: str = "", reason: str 
         "machine": _machine(trials),
         "files": _files(folder, has_best=best is not None),
     }
-    write_text(folder / SUMMARY_NAME, json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    write_generated_json(folder / SUMMARY_NAME, summary)
     return summary
 
 
