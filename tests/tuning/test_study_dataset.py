@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from distune.data.fingerprint import table_fingerprint
 from distune.errors import UserError
 from distune.tuning.space.without_effect import ignored_in
 from distune.tuning.study_dataset import AUDIT_NAME, Inspection, inspect
+from distune.utils.files.sealed_files import read_sealed
 
 
 def test_the_audit_lies_beside_the_study_where_it_was_made(tmp_path: Path) -> None:
@@ -25,10 +25,10 @@ def test_the_audit_lies_beside_the_study_where_it_was_made(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
     Inspection("sha256:0", {"title": "Größe"}).write(tmp_path)
     (file,) = tmp_path.iterdir()
-    text = file.read_text(encoding="utf-8")
-    assert file.name == AUDIT_NAME and json.loads(text) == {"title": "Größe"} and "Größe" in text
+    assert file.name == AUDIT_NAME and read_sealed(file) == {"title": "Größe"}
+    assert "Größe" in file.read_text(encoding="utf-8")
     Inspection("sha256:0", {"title": "resumed"}).write(tmp_path)
-    assert json.loads(file.read_text(encoding="utf-8")) == {"title": "resumed"}
+    assert read_sealed(file) == {"title": "resumed"} and list(tmp_path.iterdir()) == [file]
 
 
 def test_a_data_set_with_leaks_is_refused_unless_they_are_accepted(

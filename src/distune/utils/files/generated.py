@@ -53,7 +53,7 @@ def write_generated_json(path: Path, values: Mapping[str, Any]) -> None:
     """Writes a JSON object in the same way, as a record with its checksum."""
     if path.is_file() and was_edited(path):
         _keep(path)
-    write_sealed(path, values)
+    write_sealed(path, values, ascii_alone=False)
 
 
 def _signed(png: bytes) -> bytes:

@@ -54,13 +54,13 @@ def parse_json(written: str | bytes, *, any_text: bool = False) -> Any:
     return found
 
 
-def as_json(value: Any) -> str:
+def as_json(value: Any, *, ascii_alone: bool = True) -> str:
     """JSON for people: indented, with a newline at its end.
 
     Raises:
         ValueError: it holds a number that is none, or what JSON has not.
     """
-    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=ascii_alone) + "\n"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

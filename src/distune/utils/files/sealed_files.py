@@ -16,7 +16,9 @@ _FILES, _CHECKSUM = "files", "checksum"
 _AT_ONCE = 2**20
 
 
-def write_sealed(path: Path, values: Mapping[str, Any], files: Iterable[Path] = ()) -> None:
+def write_sealed(
+    path: Path, values: Mapping[str, Any], files: Iterable[Path] = (), *, ascii_alone: bool = True
+) -> None:
     """Writes a JSON object with its own checksum and those of files beside it, whole or not at all.
 
     The checksums are CRC-32: they find damage and files that were mixed up, not an intent.
@@ -25,10 +27,11 @@ def write_sealed(path: Path, values: Mapping[str, Any], files: Iterable[Path] = 
         path: the record.
         values: what JSON can hold.
         files: which files of its folder belong to it.
+        ascii_alone: write other characters as escapes, as those that are not valid Unicode must be.
     """
     named = {file.name: _checksum_of(file) for file in sorted(files)}
     held = {**values, **({_FILES: named} if named else {})}
-    write_text(path, as_json({**held, _CHECKSUM: _checksum(held)}))
+    write_text(path, as_json({**held, _CHECKSUM: _checksum(held)}, ascii_alone=ascii_alone))
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
