@@ -163,6 +163,7 @@ IGNORED = {  # by the command: which of its options would have no effect
         "--set",
         "training.device=cpu",
     ): "training.device",
+    ("train", "t.yaml", "--set", "distillation.loss=none", "--teacher-epochs", "1"): "--teacher-epochs",
     ("train", "t.yaml", "--seed", "1", "--set", "seed=2"): "seed",
     ("train", "t.yaml", "--set", "seed=1", "--set", "seed=2"): "seed",
     ("train", "t.yaml", "--set", "data={root: x}", "--data-root", "y"): "data",

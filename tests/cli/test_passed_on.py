@@ -98,7 +98,11 @@ def test_train_lays_its_options_over_the_config(distune: Command, called: Any) -
     Path("b").mkdir(exist_ok=True)
     for name in ("config.yaml", "environment.json"):
         Path("b", name).write_text(Path("c.yaml").read_text())
+    assert "note: " not in said
     assert "run folder b of an unfinished run\n" in distune("train", "c.yaml", "--out", "b")[1]
+    calls.pop()
+    alone = ("--set", "distillation.loss=none", "--set", "distillation.T=9")
+    assert "note: distillation.T: 9.0 has no effect" in distune("train", "c.yaml", "--out", "e", *alone)[1]
     calls.pop()
     (plain, first, how), (config, second, given) = calls
     assert (first, second) == (Path("a"), Path("b")) and (how["open_test"], given["open_test"]) == (

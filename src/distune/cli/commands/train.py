@@ -16,6 +16,7 @@ from distune.cli.options import (
     TeacherEpochs,
     chosen_config,
     overrides,
+    refuse,
     refuse_settings,
 )
 from distune.cli.output import say
@@ -97,12 +98,21 @@ def train(
 
     from distune.training.files.claim import claimed
     from distune.training.files.run_folder import CONFIG
+    from distune.training.keys import uses_teacher
     from distune.training.run import run
+    from distune.tuning.space.inert import inert_values
+    from distune.tuning.space.space import Space
+    from distune.tuning.space.without_effect import fields_without_effect
+
+    if not uses_teacher(chosen):
+        refuse("the config trains no teacher", {"--teacher-epochs": teacher_epochs})
 
     with claimed(chosen, out, RUNS, overwrite=overwrite) as folder:
         # How much of it is resumed, if any, is said stage by stage.
         resumes = (folder / CONFIG).exists() and not overwrite
         say(f"run folder {folder}{' of an unfinished run' if resumes else ''}")
+        for line in inert_values(Space({}, fields_without_effect(chosen)), chosen):
+            say(f"note: {line}")
         for name in unused_plugins(chosen):
             say(
                 f"note: the config uses nothing of plugin {name}; name it, as with --set distillation.loss=NAME"
