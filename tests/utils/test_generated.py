@@ -88,3 +88,11 @@ def test_an_edited_record_is_kept(tmp_path: Path) -> None:
         write_generated_json(file, {"trials": 4})
     names = [tmp_path / f"study_summary.edited{number}.json" for number in ("", 2, 3)]
     assert [path.read_text() for path in names] == edits and json.loads(file.read_text())["trials"] == 4
+
+
+@pytest.mark.parametrize("text", ["Größe", "\udcff"])
+def test_a_record_holds_any_text(tmp_path: Path, text: str) -> None:
+    for _ in range(2):
+        write_generated_json(tmp_path / "a.json", {"folder": text})
+    assert json.loads((tmp_path / "a.json").read_text())["folder"] == text
+    assert len(list(tmp_path.iterdir())) == 1

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from distune.utils.files.atomic import write_bytes, write_text
+from distune.utils.files.json_files import as_json
 from distune.utils.files.paths import read_file
 from distune.utils.files.sealed_files import was_edited, write_sealed
+from distune.utils.text import is_unicode
 
 _NOTE = "written by Distune; where you edit this file, your version is kept beside the next one"
 _END = 12
@@ -53,7 +55,8 @@ def write_generated_json(path: Path, values: Mapping[str, Any]) -> None:
     """Writes a JSON object in the same way, as a record with its checksum."""
     if path.is_file() and was_edited(path):
         _keep(path)
-    write_sealed(path, values, ascii_alone=False)
+    # The path of a folder may hold bytes that are no UTF-8.
+    write_sealed(path, values, ascii_alone=not is_unicode(as_json(values, ascii_alone=False)))
 
 
 def _signed(png: bytes) -> bytes:

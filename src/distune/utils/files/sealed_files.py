@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from distune.utils.files.atomic import write_text
-from distune.utils.files.json_files import as_json, read_json
-from distune.utils.files.paths import check_is_file, naming
+from distune.utils.files.json_files import as_json, parse_json, read_json
+from distune.utils.files.paths import check_is_file, naming, read_file
 
 _FILES, _CHECKSUM = "files", "checksum"
 _AT_ONCE = 2**20
@@ -77,7 +77,7 @@ def was_edited(record: Path) -> bool:
         OSError: it cannot be read.
     """
     try:
-        held = read_json(record)
+        held = parse_json(read_file(record), any_text=True)
     except ValueError:
         return True
     checksum = held.pop(_CHECKSUM, None) if isinstance(held, dict) else ""
