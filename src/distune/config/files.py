@@ -22,6 +22,7 @@ from distune.utils.text import nearest, pasted
 
 _NEEDED = {
     "string_type": "text is needed; write it in quotes where it looks like something else",
+    "path_type": "a path is needed; write it in quotes where it looks like something else",
     "tuple_type": "a list is needed, such as [a, b]",
     "dict_type": "keys with values are needed; leave it out where it has none",
     "model_type": "keys with values are needed; leave it out where it has none",
