@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -13,7 +11,6 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import create_trial
 
 from distune.config import Config, with_values
-from distune.confirmation import candidates as candidates_module
 from distune.confirmation.candidates import (
     Candidate,
     config_identity,
@@ -49,13 +46,18 @@ def test_the_best_come_first_and_a_config_takes_part_once() -> None:
     for overrides, score in ((two, 0.2), ({}, 0.5), (one, 0.6), (one, 0.7), (two, 0.1)):
         attributes = {"overrides": overrides, **({} if overrides else {"baseline": True})}
         study.add_trial(create_trial(value=score, user_attrs=attributes))
-    found, notes = contenders(study, 3)
-    assert [(each.name, each.rank, each.search_score) for each in found[:3]] == [
-        ("trial_0003", 1, 0.7), ("base", 2, 0.5), ("trial_0000", 3, 0.2)
+    found, notes = contenders(study, 3, one_modality=True)
+    assert [(each.name, each.kind, each.rank, each.search_score) for each in found[:3]] == [
+        ("trial_0003", "trial", 1, 0.7), ("base", "base", 2, 0.5), ("trial_0000", "trial", 3, 0.2)
     ]  # fmt: skip
-    assert [each.kind for each in found[3:]] == ["student_alone", "teacher"] and not notes
+    alone = [f"trial_0003_{kind}" for kind in ("image_alone", "text_alone", "student_alone", "teacher")]
+    assert [each.name for each in found[3:]] == alone and not notes
     assert [each.name for each in contenders(study, 1)[0][:2]] == ["trial_0003", "base"]
     assert "only 3 different" in contenders(study, 4)[1][0]
+    lone = {"distillation.loss": "none", "student.text.name": "none"}
+    study.add_trial(create_trial(value=0.9, user_attrs={"overrides": lone}))
+    found, notes = contenders(study, 1, one_modality=True)
+    assert [each.name for each in found] == ["trial_0005", "base"] and len(notes) == 2
 
 
 @pytest.mark.slow
@@ -219,24 +221,3 @@ def test_the_gap_is_the_teachers_score_minus_the_best_students() -> None:
     ]
     pairs = {pair.kind: (pair.first, pair.second) for pair in planned(plan, [])}
     assert pairs == {"tuning_gain": ("t", "base"), "teacher_gap": ("x", "t")}
-
-
-def test_the_base_has_its_rank_where_it_is_among_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    best, other = (
-        Candidate(f"trial_{n}", "trial", with_values(Config(), {"student.lr": 1e-3 * n}), n) for n in (1, 2)
-    )
-    base = Candidate("trial_0", "trial", Config(), 0)
-    monkeypatch.setattr(candidates_module, "_by_score", lambda *_: iter([best, base, best, other]))
-    found = candidates_module._best_few(None, [], base, 3)  # type: ignore[arg-type]
-    assert [(one.name, one.kind, one.rank) for one in found] == [
-        ("trial_1", "trial", 1), ("base", "base", 2), ("trial_2", "trial", 3),
-    ]  # fmt: skip
-    monkeypatch.setattr(candidates_module, "_base", lambda *_: replace(base, name="base", kind="base"))
-    study: Any = SimpleNamespace(study_name="s", get_trials=lambda deepcopy: [])
-    for top, names in (
-        (1, ["trial_1", "base"]),
-        (2, ["trial_1", "base"]),
-        (3, ["trial_1", "base", "trial_2"]),
-    ):
-        every, notes = contenders(study, top)
-        assert [one.name for one in every if one.kind in ("trial", "base")] == names and not notes

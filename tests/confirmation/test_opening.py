@@ -14,7 +14,7 @@ from distune.confirmation.opening import Opening
 from distune.confirmation.statistics.files import FOLDER, MARKER, NUMBERS, PLAN
 from distune.confirmation.weights import drop_weights
 from distune.errors import UserError
-from distune.training.files.run_folder import OPENINGS, openings, record_opening, seal
+from distune.training.files.run_folder import OPENINGS, openings, record_opening, seal, write_results
 from distune.utils.files.sealed_files import write_sealed
 
 
@@ -123,6 +123,18 @@ def test_a_relevant_gain_that_recommends_another_config_is_noted(tmp_path: Path)
     ):
         kept.write_text(damaged)
         assert gains_before(tmp_path, plan(0.05)) == [0.03, 0.02], "one of the two is damaged"
+
+
+def test_a_folder_whose_best_run_has_another_score_is_another_studys(tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize")
+    run = tmp_path / "trials/trial_0000"
+    run.mkdir(parents=True)
+    study.add_trial(optuna.trial.create_trial(value=0.5, user_attrs={"folder": str(run)}))
+    write_results(run, {"score": 0.5})
+    _check_folder_is_of(study, tmp_path)
+    write_results(run, {"score": 0.6})
+    with pytest.raises(UserError, match="another study's run"):
+        _check_folder_is_of(study, tmp_path)
 
 
 @pytest.mark.parametrize(

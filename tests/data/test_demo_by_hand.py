@@ -130,11 +130,15 @@ def mean(location: str, modality: str, count: int = 24, **vague: bool) -> np.nda
     )
 
 
-def test_a_slice_of_a_vague_place_lies_between_its_region_and_a_neighbour() -> None:
-    head, spine = mean("Head", "CT", 8), mean("Spine and Muscles", "CT", 8)
-    between = mean("Head", "CT", 8, vague_place=True)
-    for end in (head, spine):
-        assert 0.3 < np.abs(between - end).mean() / np.abs(head - spine).mean() < 0.7
+@pytest.mark.parametrize(
+    ("vague", "region", "other"),
+    [("vague_place", "Head", ("Spine and Muscles", "CT")), ("vague_contrast", "Thorax", ("Thorax", "MR"))],
+)
+def test_a_vague_slice_lies_between_two_plain_ones(vague: str, region: str, other: tuple[str, str]) -> None:
+    ends = mean(region, "CT", 8), mean(*other, 8)
+    between = mean(region, "CT", 8, **{vague: True})
+    for end in ends:
+        assert 0.3 < np.abs(between - end).mean() / np.abs(ends[0] - ends[1]).mean() < 0.85
 
 
 @pytest.mark.slow

@@ -112,6 +112,15 @@ def test_a_spelling_that_becomes_a_word_for_nothing_is_refused(
         reader="wound", root=wound, label_map={"type": {"abrasion": label}}, missing_values=words
     )
     assert problems(config)[0].startswith(f"data.label_map.type: 'abrasion' becomes {label!r}")
+    (wound / "metadata_dev.csv").unlink()
+    assert not any("label_map" in problem for problem in problems(config)), "first what is not there"
+
+
+def test_a_spelling_may_stand_for_no_label(wound: Path) -> None:
+    settings = DataConfig(
+        reader="wound", root=wound, label_map={"type": {"abrasion": " "}}, missing_values=("", "nil")
+    )
+    assert "abrasion" not in read_table(settings, check_images=False).tasks[0].classes
 
 
 def test_a_missing_group_column_and_a_missing_file_are_both_named(wound: Path) -> None:
