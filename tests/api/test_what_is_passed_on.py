@@ -625,6 +625,13 @@ def test_load_and_the_mistakes_of_a_run(noted: Callable[..., Any], tmp_path: Pat
     ]
 
 
+def test_the_status_is_that_of_the_study_in_its_database(noted: Callable[..., Any]) -> None:
+    calls = noted("distune.tuning.status.read_status", "where it stands")
+    study = distune.Study("s", Path("elsewhere"), storage="sqlite:///x.db")
+    assert study.status() == "where it stands"  # type: ignore[comparison-overlap]
+    assert calls == [{"name": "s", "storage": "sqlite:///x.db"}]
+
+
 def test_studies_and_runs_are_compared_as_a_list(noted: Callable[..., Any], tmp_path: Path) -> None:
     compared = noted("distune.analysis.side_by_side.side_by_side", [])
     distune.compare([tmp_path / "r", "s", distune.Run(tmp_path, None, {})])
