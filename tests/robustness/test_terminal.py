@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -12,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from distune.cli import application
 from distune.cli.application import log_handler
 from distune.cli.output import say
 from distune.data.table import Task
 from distune.prediction.answers import Answers
 from distune.utils.text import harmless, inert
+from distune.utils.threads import WAITING
 
 HOSTILE = {
     "window title": "\x1b]0;owned\x07",
@@ -102,3 +105,20 @@ def test_what_libraries_log_is_not_shown_and_what_a_plugin_logs_is(monkeypatch: 
         if log_handler().filter(logging.makeLogRecord({"name": name, "levelno": logging.WARNING}))
     ]
     assert shown == ["distune.tuning.tune", "distune", "mypackage", "mypackage.losses.own"]
+    assert log_handler().level == logging.WARNING
+
+
+@pytest.mark.parametrize("given", [None, "ACTIVE"])
+def test_how_waiting_threads_wait_is_left_to_who_says_it(
+    monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    ((name, value),) = WAITING.items()
+    monkeypatch.setenv(name, given or "")
+    if given is None:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    monkeypatch.setattr(sys, "argv", ["distune", "--version"])
+    ran: list[tuple[list[str], str]] = []
+    monkeypatch.setattr(application, "app", lambda arguments: ran.append((arguments, os.environ[name])))
+    application.run_application("train")
+    assert ran == [(["train", "--version"], given or value)]
