@@ -36,13 +36,20 @@ from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import open_storage
 from distune.utils.files.paths import read_file
+from tests.analysis.written_records import complete, study_of
 from tests.stand_ins import refusing_as
 
 
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
     """Replaces a function by one that notes its arguments by name, and returns what it is told to."""
-    for module in ("confirmation.confirm", "deployment.export", "reporting.report", "tuning.tune"):
+    for module in (
+        "analysis.side_by_side",
+        "confirmation.confirm",
+        "deployment.export",
+        "reporting.report",
+        "tuning.tune",
+    ):
         import_module(f"distune.{module}")  # what is first imported later would keep a stand-in for ever
 
     def note(target: str, answer: Any) -> list[dict[str, Any]]:
@@ -253,6 +260,26 @@ def test_a_source_brings_its_own_database() -> None:
         for other in ("sqlite:///t.db", "sqlite.db", 3):
             with pytest.raises(UserError, match="storage"):
                 place_of(source, other)  # type: ignore[arg-type]
+
+
+def test_a_study_is_opened_and_compared_where_it_lies(
+    noted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    noted("distune.tuning.status.read_status", SimpleNamespace(ended="timeout"))
+    elsewhere = distune.Study.open("s", storage="sqlite:///s.db")
+    url = f"sqlite:///{tmp_path}/s.db"
+    assert elsewhere == distune.Study("s", tmp_path / "logs/optuna/s", "timeout", url)
+    reads = noted("distune.analysis.records.sources.read_study", "a record")
+    asked = noted("distune.analysis.side_by_side.side_by_side", [])
+    assert distune.compare([elsewhere, "r"]) == [] and asked == [{"sources": ["a record", "r"]}]
+    assert reads == [{"source": "s", "storage": url}]
+
+
+def test_the_best_trial_is_that_of_the_study_s_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = study_of(complete(0, 0.5), complete(1, 0.25), direction="minimize")
+    monkeypatch.setattr(distune.Study, "record", record)
+    assert distune.Study("s", Path()).best.number == 1
 
 
 def test_the_trials_of_a_study_are_rows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,12 +54,12 @@ def test_what_comes_before_the_first_handler_takes_no_time() -> None:
 
 
 def test_an_interrupt_between_the_handlers_has_the_exit_code_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*command: str) -> None:
+    def interrupted() -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("distune.cli.application.run_application", interrupted)
     with pytest.raises(SystemExit) as ended:
-        run_command("train")
+        run_command()
     assert ended.value.code == 130
 
 

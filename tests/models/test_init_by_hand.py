@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from distune.config import Config, ModelConfig, with_values
+from distune import checking
+from distune.config import Config, EncoderConfig, ModelConfig, with_values
 from distune.errors import UserError
 from distune.models import init_from_teacher
 from distune.models.encoders.base import Encoder
@@ -139,3 +140,25 @@ def test_encoders_are_compared_at_the_size_of_the_images(
     config = tiny_config()
     check_start(config.teacher, config.student, 32)
     assert sizes == [32] * 4
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"student.init_from_teacher": False}, []),
+        ({}, ["student.vision", "student.text"]),
+        ({"teacher.text.name": "bad"}, ["teacher.text", "student.vision"]),
+        ({"teacher.text.name": "bad", "student.text.embedding_rank": 8}, ["teacher.text", "init_from_teacher"]),
+    ],
+)  # fmt: skip
+def test_each_encoder_that_cannot_be_built_or_copied_is_named(
+    values: dict[str, Any], named: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inspected(asked: EncoderConfig, kind: str, image_size: int) -> Encoder:
+        if asked.name == "bad":
+            raise UserError("not built")
+        return encoder(1 + (asked.name in ("deit-small", "distilbert")), 0.0)  # the students are deeper
+
+    monkeypatch.setattr(checking, "inspect_encoder", inspected)
+    config = with_values(Config(), {"student.init_from_teacher": True} | values)
+    assert [line.partition(":")[0] for line in checking._encoder_problems(config)] == named
