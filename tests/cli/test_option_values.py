@@ -98,6 +98,7 @@ SPLIT = ("data", "split", "t.csv", "--out", "new", "--labels")
         ("--subgroup-columns", ("confirm", "study", "--subgroup-columns", " ,")),
         ("--gpu", ("tune", "--config", "t.csv", "--gpu", "")),
         ("--gpus", ("tune", "--config", "t.csv", "--gpus", " ")),
+        ("sources: ' '", ("compare", "t.csv", " ")),
     ],
 )
 def test_a_value_that_means_nothing_is_refused(
