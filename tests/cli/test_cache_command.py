@@ -148,7 +148,9 @@ def test_clear_by_kind_and_by_age(own_cache: Path) -> None:
     assert {entry.kind for entry in Store().entries()} == {"images", "regression", "tokens", "targets"}
 
 
-@pytest.mark.parametrize("age", ["", " ", "9" * 400 + "d", "1", "-1d", "1.5h", "1w", "\u0661\u0661x"])
+@pytest.mark.parametrize(
+    "age", ["", " ", "9" * 400 + "d", "1", "-1d", "1.5h", "1w", "30minutes", "\u0661\u0661x"]
+)
 def test_an_age_that_is_none_is_refused(age: str) -> None:
     result = CliRunner().invoke(app, ["cache", "clear", "--older-than", age])
     assert isinstance(result.exception, UserError) and "--older-than" in str(result.exception)
@@ -173,6 +175,14 @@ def test_the_entry_that_was_used_last_is_listed_first(own_cache: Path) -> None:
     names = [line.split()[-1].rpartition("/")[2] for line in entries]
     assert names == [manifests[place].parent.name for place in (0, 2, 1)] and total.startswith("3 entries, ")
     assert cache("verify") == (0, ["3 entries are sound, 0 are not"])
+
+
+def test_the_size_of_the_store_is_that_of_entries_of_every_kind(own_cache: Path) -> None:
+    for step in ("images", "tokens"):
+        Store().get(step, {}, lambda entry: None)
+        with next(own_cache.glob(f"{step}/*/entry.json")).with_name("sparse").open("wb") as file:
+            file.truncate(30_000_000)
+    assert cache("list")[1][-1] == f"2 entries, 0.06 GB in {own_cache}"
 
 
 def test_ages_are_days_hours_and_minutes() -> None:
