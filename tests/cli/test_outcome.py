@@ -202,12 +202,15 @@ def test_a_confirmation_prints_scores_differences_luck_and_what_is_recommended(
     assert [line.split()[-1] for line in files] == ["s/confirmation.json", "s/recommended.yaml"]
 
 
-def test_a_confirmation_on_dev_says_that_it_flatters(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("split", "last"), [("dev", ["test", "-"]), ("folds", ["folds", "0.600]"])])
+def test_a_confirmation_without_a_test_split_says_that_it_flatters(
+    split: str, last: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     forecast = {"cases": 90, "low": 0.41, "high": 0.62, "seeds": 1}
-    dev = {"trial_0001": {"splits": {"dev": SCORE | {"forecast": forecast}, "test": None}}}
-    lines = printed(capsys, split="dev", optimistic=True, contenders=dev)
-    assert lines[0].split()[-2:] == ["dev", "test"] and lines[1].split()[-1] == "-"
-    assert any(line.startswith("differences on dev, ") and "optimistic" in line for line in lines)
+    held = {"trial_0001": {"splits": {"dev": SCORE, "test": None, split: SCORE | {"forecast": forecast}}}}
+    lines = printed(capsys, split=split, optimistic=True, contenders=held)
+    assert [line.split()[-1] for line in lines[:2]] == last and lines[0].split()[-2] == "dev"
+    assert any(line.startswith(f"differences on {split}, ") and "optimistic" in line for line in lines)
     (new,) = (line for line in lines if line.startswith("forecast"))
     assert "one seed" in new and "flatters" in new
 
