@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from distune.cli.commands import status
 from distune.cli.commands.status import _print, _print_list
 from distune.deployment.parity import Parity
 from distune.tuning.coordinator.ledger import TrialCounts
@@ -178,6 +179,7 @@ def test_the_status_of_an_ended_a_foreign_and_a_folded_study(capsys: pytest.Capt
         ({"n_trials": None}, "ended     not known"),
         ({"counts": TrialCounts(foreign=4)}, "          4 more ended"),
         ({"counts": TrialCounts()}, "best      no complete trial"),
+        ({"counts": TrialCounts(best=(1, 0.0))}, "best      0.0000, trial 1"),
     ):
         _print(replace(STATUS, **{**quiet, **changes}))
         said = capsys.readouterr().out
@@ -186,15 +188,29 @@ def test_the_status_of_an_ended_a_foreign_and_a_folded_study(capsys: pytest.Capt
     assert "2 of 5 folds, score 0.5000" in capsys.readouterr().out
 
 
+def test_watching_ends_with_the_last_worker(called: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    called("distune.analysis.records.sources.name_and_url", ("s", "url"))
+    found = iter([STATUS, STATUS, replace(STATUS, workers=0)])
+    asked: list[Any] = []
+    waited: list[float] = []
+    monkeypatch.setattr(
+        "distune.tuning.status.read_status",
+        lambda name, *, storage: asked.append((name, storage)) or next(found),
+    )
+    monkeypatch.setattr(status.time, "sleep", waited.append)
+    status.status("logs/optuna/s", watch=True)
+    assert asked == [("s", "url")] * 3 and waited == [5.0, 5.0]
+
+
 def test_a_list_of_studies(capsys: pytest.CaptureFixture[str]) -> None:
     ended = replace(STATUS, name="longer name", workers=0, ended="finished", n_trials=None)
     none = replace(STATUS, name="n", counts=TrialCounts(), workers=0)
-    _print_list([STATUS, ended, none, UnreadableStudy("bad", "damaged")], "here")
-    header, first, second, third, last = capsys.readouterr().out.splitlines()
+    _print_list([STATUS, ended, UnreadableStudy("bad", "damaged"), none], "here")
+    header, first, second, bad, last = capsys.readouterr().out.splitlines()
     assert header.split() == ["study", "trials", "best", "state"]
     assert first.split() == ["s", "5/30", "0.7500", "running,", "workers", "2"]
     assert second.startswith("longer name          5   0.7500  not known")
-    assert third.split()[:5] == ["n", "0/30", "-", "killed;", "the"]
-    assert last.split() == ["bad", "-", "-", "unreadable:", "damaged"]
+    assert last.split()[:5] == ["n", "0/30", "-", "killed;", "the"]
+    assert bad.split() == ["bad", "-", "-", "unreadable:", "damaged"]
     _print_list([], "here")
     assert capsys.readouterr().out == "no studies in here\n"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from distune import reporting
+from distune.cli.commands.predict import predict
 from distune.cli.options import assigned, devices_of, listed, overrides, refuse
 from distune.data.split import FRACTIONS
 from distune.data.table import Task
@@ -210,6 +211,15 @@ def test_predict_shows_the_most_probable_first(distune: Command, predictor: Pred
     assert code == 0 and said == "type: b\n  0.7000  b\n  0.2000  a\n  0.1000  c\n"
     assert predictor.asked == [(Path("x.png"), "t")]
     assert distune("predict", "run", "--text", "t")[0] == 0 and predictor.asked[1] == (None, "t")
+
+
+def test_images_lie_beside_their_table_and_answers_replace_no_input(
+    predictor: Predictor, called: Any
+) -> None:
+    checked = called("distune.prediction.answers.check_answers_file")
+    predict("run", table=Path("t/a.csv"), out=Path("o.csv"))
+    assert predictor.asked[0] == (Path("t/a.csv"), Path("t"))
+    assert checked == [(Path("o.csv"), {"inputs": [Path("t/a.csv"), Path("run")], "overwrite": False})]
 
 
 @pytest.mark.slow
