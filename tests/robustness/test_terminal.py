@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 
 from distune.cli import application
 from distune.cli.application import log_handler
-from distune.cli.output import say
+from distune.cli.output import Terminal, say
 from distune.data.table import Task
 from distune.prediction.answers import Answers
 from distune.utils.text import harmless, inert
@@ -45,6 +46,14 @@ def test_a_hostile_name_is_shown_harmlessly(name: str, capsys: pytest.CaptureFix
 def test_a_line_of_megabytes_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     say("a" + "x" * 1_000_000)
     assert len(capsys.readouterr().out) < 3000
+
+
+def test_what_is_shown_by_a_terminal_that_is_gone_is_lost_and_by_a_reader_that_is_gone_an_error() -> None:
+    for make, is_lost in ((os.openpty, True), (os.pipe, False)):
+        gone, shown = make()
+        os.close(gone)
+        with Terminal(shown, "w") as terminal, nullcontext() if is_lost else pytest.raises(BrokenPipeError):
+            assert terminal.write(b"lost") == 4
 
 
 def test_names_of_all_languages_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,5 +129,5 @@ def test_how_waiting_threads_wait_is_left_to_who_says_it(
     monkeypatch.setattr(sys, "argv", ["distune", "--version"])
     ran: list[tuple[list[str], str]] = []
     monkeypatch.setattr(application, "app", lambda arguments: ran.append((arguments, os.environ[name])))
-    application.run_application("train")
-    assert ran == [(["train", "--version"], given or value)]
+    application.run_application()
+    assert ran == [(["--version"], given or value)]
