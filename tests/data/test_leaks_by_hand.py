@@ -264,6 +264,20 @@ def test_a_bag_of_words_learns_from_train_and_known_labels_alone() -> None:
     assert len(one.words["a"]) == TOP_WORDS and one.words["b"] == ("other",)
 
 
+@pytest.mark.parametrize(
+    ("grades", "strongest"),
+    [((1, 3, 1, 3), {"b": "red", "d": "green"}), ((0, 1, 3, 0), {"a": "red", "b": "green", "d": "blue"})],
+)
+def test_a_grade_that_no_row_has_has_no_words(grades: tuple[int, ...], strongest: dict[str, str]) -> None:
+    words = ("red", "green", "red", "green") if len(set(grades)) == 2 else ("red", "green", "blue", "red")
+    scale = (Task("grade", ("a", "b", "c", "d"), "ordinal"),)
+    splits: list[Split] = ["train"] * 4 + ["dev"]
+    (found,) = word_baselines(
+        table([[n] for n in (*grades, grades[0])], splits, [*words, "red"], tasks=scale)
+    )
+    assert {name: first for name, (first, *_) in found.words.items()} == strongest and found.macro_f1 == 1.0
+
+
 def test_texts_by_length_and_gaps() -> None:
     texts = [" ".join("x" * n) for n in range(20)] + ["a b"]
     lengths = text_lengths(plain(21, [*["train"] * 20, "dev"], texts=texts)).rows  # type: ignore[list-item]

@@ -20,7 +20,7 @@ class WordBaseline:
         task: name of the task.
         macro_f1: on dev, after training on train.
         guessing: macro F1 on dev of always naming the most frequent class of train.
-        words: for each class the words with the largest weights for it, the strongest first.
+        words: for each class of train the words with the largest weights for it, the strongest first.
     """
 
     task: str
@@ -62,8 +62,10 @@ def word_baselines(table: Table) -> list[WordBaseline]:
                 ),
                 guessing=float(f1_score(truth, most_frequent, average="macro", zero_division=0)),
                 words={
-                    name: tuple(str(names[word]) for word in np.argsort(-row)[:TOP_WORDS] if row[word] > 0)
-                    for name, row in zip(task.classes, weights, strict=True)
+                    task.classes[label]: tuple(
+                        str(names[word]) for word in np.argsort(-row)[:TOP_WORDS] if row[word] > 0
+                    )
+                    for label, row in zip(model.classes_, weights, strict=True)
                 },
             )
         )
