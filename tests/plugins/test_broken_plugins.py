@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from distune.cli.error_handling import ending_of, one_message
+from distune.cli.plugin_option import load_model
 from distune.cli.signals import EndByException
 from distune.components import FUSIONS, LOSSES, READERS
 from distune.config import Config, with_values
@@ -27,6 +28,7 @@ from distune.errors import UserError
 from distune.models.fusion.base import FusionOutput
 from distune.models.fusion.simple import Simple
 from distune.plugins import load_plugins, plugin_behind, unused_plugins
+from distune.prediction.trained import TrainedStudent
 from distune.tuning.space.build import build_space
 from distune.tuning.space.groups import fusion_group, loss_group
 from distune.tuning.space.impossible import impossible
@@ -215,6 +217,31 @@ def test_of_plugins_that_are_loaded_those_without_a_part_are_known(
     FUSIONS.add("own", FUSIONS["simple"], "b")
     for model in ("teacher", "student"):
         assert unused_plugins(with_values(tiny_config(), {f"{model}.fusion": "own"})) == ["my_losses"]
+
+
+def test_a_plugin_that_a_model_in_use_has_nothing_of_is_not_passed_over(
+    tiny_config: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("distune.plugins._loaded", {"my_losses": "a"})
+    model = TrainedStudent.__new__(TrainedStudent)
+    model.config = tiny_config()
+    run, bundle = (SimpleNamespace(model=each) for each in (model, object()))
+    asked: list[Any] = []
+    for found in (run, bundle):
+        monkeypatch.setattr(
+            "distune.prediction.load.load", lambda *of, found=found, **how: asked.append((of, how)) or found
+        )
+        assert load_model("run", "cpu", None) is found
+    assert asked == [(("run",), {"device": "cpu", "storage": None})] * 2
+    assert capsys.readouterr().out.count("note: the config uses nothing of plugin my_losses") == 1
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(UserError, match="--plugin my_losses"):
+        load_model(str(tmp_path), None, None)
+    monkeypatch.setattr("distune.plugins._loaded", {})
+    assert load_model(str(tmp_path), None, None) is bundle
 
 
 def test_an_error_that_cannot_say_what_it_is_ends_in_one_message(

@@ -11,6 +11,7 @@ import typer
 from distune.cli.commands.predict import Device, Source, progress_of
 from distune.cli.options import Storage
 from distune.cli.output import say
+from distune.cli.plugin_option import load_model
 from distune.errors import UserError
 
 
@@ -37,9 +38,7 @@ def evaluate(
             f"--csv: {table} is a folder; name a table, or leave it out to read all of --data-root"
         )
 
-    from distune.prediction.load import load
-
-    predictor = load(source, device=gpu, storage=storage)
+    predictor = load_model(source, gpu, storage)
     with progress_of("evaluating") as tell:
         found = predictor.evaluate(
             table or data_root, root=data_root if table else None, record=True, on_progress=tell

@@ -13,6 +13,7 @@ import typer
 
 from distune.cli.options import Storage, refuse
 from distune.cli.output import say
+from distune.cli.plugin_option import load_model
 from distune.errors import UserError
 from distune.utils.progress import report_progress
 from distune.utils.text import counted, one_line
@@ -66,11 +67,10 @@ def predict(
         raise UserError("predict --csv needs --out, the file for the answers")
 
     from distune.prediction.answers import check_answers_file
-    from distune.prediction.load import load
 
     if table is not None and out is not None:
         check_answers_file(out, inputs=[table, Path(source)], overwrite=overwrite)
-    predictor = load(source, device=gpu, storage=storage)
+    predictor = load_model(source, gpu, storage)
     if table is None:
         _print_one(predictor, image, text)
         return

@@ -20,7 +20,7 @@ from distune.cli.options import (
     refuse_settings,
 )
 from distune.cli.output import say
-from distune.plugins import unused_plugins
+from distune.cli.plugin_option import note_unused_plugins
 from distune.training.callbacks import Callback, EpochRecord
 from distune.utils.files.default_folders import RUNS
 from distune.utils.progress import ProgressLines
@@ -113,10 +113,7 @@ def train(
         say(f"run folder {folder}{' of an unfinished run' if resumes else ''}")
         for line in inert_values(Space({}, fields_without_effect(chosen)), chosen):
             say(f"note: {line}")
-        for name in unused_plugins(chosen):
-            say(
-                f"note: the config uses nothing of plugin {name}; name it, as with --set distillation.loss=NAME"
-            )
+        note_unused_plugins(chosen)
         result = run(chosen, folder, callback=_ShowEpochs(), open_test=test, overwrite=overwrite)
     print_results(result.results)
     say(f"wrote {folder}")
