@@ -233,11 +233,27 @@ def test_a_study_is_there_where_it_says_what_it_is_about(
         (tmp_path / f"s/trials/trial_000{number}").mkdir(parents=True)
     with opened(url) as storage:
         open_study(storage, "s", settings_of()).ask()
-    assert is_there("s"), "trial 0 is known, and what is in the folder of trial 1 was not finished"
-    for number in (0, 1):
-        (tmp_path / f"s/trials/trial_000{number}/results.json").write_text('{"score": 1}')
-    with pytest.raises(UserError, match="trial_0001 holds a finished run"):
+    (tmp_path / "s/trials/trial_0001/.DS_Store").touch()
+    assert is_there("s"), "trial 0 is known, and nobody misses what is in the folder of trial 1"
+    for file in ("results.json", "config.yaml", "mine.txt"):
+        for number in (0, 1):
+            (tmp_path / f"s/trials/trial_000{number}" / file).write_text("cut")
+        with pytest.raises(UserError, match="trial_0001 holds what study s does not know"):
+            is_there("s")
+        (tmp_path / "s/trials/trial_0001" / file).unlink()
+    (tmp_path / "s/trials/trial_0002").touch()
+    with pytest.raises(UserError, match="trial_0002"):
         is_there("s")
+    (tmp_path / "s/trials/trial_0002").unlink()
+    (tmp_path / "s/teacher/trials/trial_0000").mkdir(parents=True)
+    (tmp_path / "s/teacher/trials/trial_0000/mine.txt").touch()
+    assert is_there("s"), "it has no teachers of its own"
+    with opened(url) as storage:
+        open_study(storage, "s" + SUFFIX, settings_of())
+    with pytest.raises(UserError, match="teacher/trials/trial_0000 holds"):
+        is_there("s")
+    shutil.rmtree(tmp_path / "s/teacher")
+    (tmp_path / "s/trials/trial_0001/mine.txt").touch()
     (tmp_path / "s/trials/trial_0001").rename(tmp_path / "s/trials/trial_0000 (1)")
     assert is_there("s"), "no trial will have that name"
     shutil.rmtree(tmp_path / "s")

@@ -206,14 +206,6 @@ def results_of(folder: Path) -> dict[str, Any] | None:
         ) from None
 
 
-def has_finished(folder: Path) -> bool:
-    """Whether a run has written its results; where they are damaged that cannot be known, and does not count."""
-    try:
-        return results_of(folder) is not None
-    except UserError:
-        return False
-
-
 def read_results(folder: Path) -> dict[str, Any] | None:
     """The same for who trains again what is damaged; None then, too, with a warning."""
     try:

@@ -13,7 +13,7 @@ from optuna.study import Study
 
 from distune.config import Config, as_dict
 from distune.errors import UserError
-from distune.training.files.run_folder import has_finished
+from distune.training.files.claim import LOCK
 from distune.tuning.coordinator.leases import leases
 from distune.tuning.coordinator.ledger import count
 from distune.tuning.coordinator.retention import folder_name
@@ -23,10 +23,13 @@ from distune.tuning.study.read_only import ChangesTooFastError, NoStudiesError, 
 from distune.tuning.study.settings import COMMITS, StudySettings, comparable, differing
 from distune.tuning.study.storage import default_url
 from distune.tuning.study.storage_url import redacted
+from distune.utils.files.new_folder import OF_THE_DESKTOP
 from distune.utils.files.paths import check_no_link
 
 LOOK_BACK = 20
 """Newest studies that are looked at."""
+_NOBODYS = {LOCK, *OF_THE_DESKTOP}
+"""Files that nobody misses."""
 _log = logging.getLogger(__name__)
 
 
@@ -105,8 +108,7 @@ def check_before_opening(
     """
     # Looked at first: a command that makes the study right now makes these folders after it.
     has_trials = any((folder / kind).is_dir() for kind in ("trials", "teacher"))
-    # A desktop's copy, "trial_0001 (1)", takes no trial's place.
-    runs = [run for run in sorted((folder / "trials").glob("trial_*")) if run.name[len("trial_") :].isdigit()]
+    runs, of_teachers = _runs(folder), _runs(folder / "teacher")
     try:
         with reading(url) as storage:
             study = load(storage, name)
@@ -116,6 +118,8 @@ def check_before_opening(
                 check(study)
                 _check_is_here(name, folder)
                 _check_no_other_runs(study, runs)
+                if (teachers := load(storage, name + SUFFIX)) is not None:
+                    _check_no_other_runs(teachers, of_teachers)
                 return True
             others = ", ".join(studies_in(storage))
         missing = f"{redacted(url)} holds no study {name}; it holds {others or 'none'}"
@@ -145,6 +149,11 @@ def _check_is_here(name: str, folder: Path) -> None:
             )
 
 
+def _runs(folder: Path) -> list[Path]:
+    """What lies where trials have their run folders; a desktop's copy, "trial_0001 (1)", takes no trial's place."""
+    return [run for run in sorted((folder / "trials").glob("trial_*")) if run.name[len("trial_") :].isdigit()]
+
+
 def _check_no_other_runs(study: Study, runs: Sequence[Path]) -> None:
     trials = study.get_trials(deepcopy=False)
     known = {folder_name(trial.number) for trial in trials}
@@ -152,9 +161,9 @@ def _check_no_other_runs(study: Study, runs: Sequence[Path]) -> None:
     for run in runs:
         if run.name not in ended:
             check_no_link(run)
-        if run.name not in known and has_finished(run):
+        if run.name not in known and not (run.is_dir() and {path.name for path in run.iterdir()} <= _NOBODYS):
             raise UserError(
-                f"{run} holds a finished run that study {study.study_name} does not know; its next trials would "
+                f"{run} holds what study {study.study_name} does not know, such as a run; its next trials would "
                 "replace it. Move it away, or put back the database that knows it"
             )
 
