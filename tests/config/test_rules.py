@@ -340,6 +340,10 @@ def test_a_message_is_short_and_begins_with_its_key_whatever_is_wrong() -> None:
     assert "did you mean constant?" in last
     (inner,) = problems({"data": {"fold": {"numbr": 1, "number": 1, "of": 2}}})
     assert inner.startswith("data.fold.numbr: unknown key (did you mean number?)")
+    (needed,) = problems({"data": {"fold": {"number": 1}}})
+    assert needed.startswith("data.fold.of: ")
+    (elsewhere,) = problems({"student": {"study_name": "s"}})
+    assert elsewhere.startswith("student.study_name: unknown key") and "did you mean" not in elsewhere
     assert problems({"zzz": 1}) == ("zzz: unknown key (got 1)",)
     many = problems({f"see{number}": 1 for number in range(MOST_LINES + 9)})
     assert sum("did you mean seed?" in problem for problem in many) == MOST_LINES, "each hint takes its time"
