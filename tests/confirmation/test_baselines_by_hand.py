@@ -96,6 +96,23 @@ def test_words_are_those_of_the_train_part_of_each_fold(
         assert inputs is None if name == "majority" else (inputs != expected).nnz == 0
 
 
+def test_a_baseline_answers_each_split_and_keeps_its_settings(
+    tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    table = read_table(tiny_config().data, check_images=False)
+    evaluation = Evaluation(table, Store(tmp_path / "cache"), 5, 1, "cpu")
+    baselines._write_baseline(evaluation, tmp_path, None)
+    assert {path.name for path in tmp_path.glob("predictions_*")} == {
+        "predictions_dev.csv",
+        "predictions_test.csv",
+    }
+    evaluation.mark(tmp_path, "", SETTINGS)
+    assert baselines._read_settings(tmp_path).keys() == {task.name for task in table.tasks}
+    (tmp_path / SETTINGS).write_text("{}")
+    with pytest.raises(UserError, match="was changed"):
+        baselines._read_settings(tmp_path)
+
+
 @pytest.mark.slow
 def test_each_baseline_is_fitted_on_its_own_inputs_and_kept(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -152,7 +152,7 @@ def test_the_file_that_was_named_is_confirmed_and_not_one_of_the_same_stem(
 def test_a_second_confirmation_of_a_study_does_not_wait(tmp_path: Path) -> None:
     with filelock.FileLock(tmp_path / ".lock"), pytest.raises(UserError, match="already"), _alone(tmp_path):
         pass
-    with _alone(tmp_path):
+    with _alone(tmp_path), pytest.raises(UserError, match="already"), _alone(tmp_path):
         pass
 
 

@@ -23,6 +23,7 @@ from distune.confirmation.candidates import (
 from distune.confirmation.opening import plan_name
 from distune.confirmation.statistics.comparisons import planned
 from distune.errors import UserError
+from distune.tuning.coordinator.active_trial import MICRO_BATCHES_KEY
 from distune.tuning.space.build import build_space
 from distune.tuning.study.open_study import open_study
 from distune.tuning.study.settings import StudySettings
@@ -41,10 +42,10 @@ def base(demo_root: Path) -> Config:
 
 
 def test_the_best_come_first_and_a_config_takes_part_once() -> None:
-    base, one, two = Config(), {"student.lr": 1e-3}, {"student.lr": 2e-3}
+    base, parts, one, two = Config(), {MICRO_BATCHES_KEY: 2}, {"student.lr": 1e-3}, {"student.lr": 2e-3}
     study = open_study(InMemoryStorage(), STUDY, StudySettings(base, build_space(base), "data"))
-    for overrides, score in ((two, 0.2), ({}, 0.5), (one, 0.6), (one, 0.7), (two, 0.1)):
-        attributes = {"overrides": overrides, **({} if overrides else {"baseline": True})}
+    for overrides, score in ((two, 0.2), (parts, 0.5), (one, 0.6), (one, 0.7), (two, 0.1)):
+        attributes = {"overrides": overrides, **({"baseline": True} if overrides is parts else {})}
         study.add_trial(create_trial(value=score, user_attrs=attributes))
     found, notes = contenders(study, 3, one_modality=True)
     assert [(each.name, each.kind, each.rank, each.search_score) for each in found[:3]] == [
@@ -52,7 +53,9 @@ def test_the_best_come_first_and_a_config_takes_part_once() -> None:
     ]  # fmt: skip
     alone = [f"trial_0003_{kind}" for kind in ("image_alone", "text_alone", "student_alone", "teacher")]
     assert [each.name for each in found[3:]] == alone and not notes
-    assert [each.name for each in contenders(study, 1)[0][:2]] == ["trial_0003", "base"]
+    best, below = contenders(study, 1)[0][:2]
+    assert (best.name, below.name, below.trial, below.search_score) == ("trial_0003", "base", 1, 0.5)
+    assert below.config.training.accumulation == 2, "as its trial ran"
     assert "only 3 different" in contenders(study, 4)[1][0]
     lone = {"distillation.loss": "none", "student.text.name": "none"}
     study.add_trial(create_trial(value=0.9, user_attrs={"overrides": lone}))

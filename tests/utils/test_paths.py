@@ -15,6 +15,7 @@ from distune.data.readers.problems import Fault
 from distune.errors import UserError
 from distune.utils import text
 from distune.utils.files.atomic import (
+    _locked,
     all_or_none,
     check_new,
     check_replaceable,
@@ -160,6 +161,8 @@ def test_of_a_renaming_the_second_name_is_that_which_the_user_gave() -> None:
 def test_files_that_belong_together_are_new_and_written_by_one(tmp_path: Path) -> None:
     files = [tmp_path / "a", tmp_path / "b"]
     check_new(files)
+    with _locked(tmp_path), pytest.raises(UserError, match="another process"):
+        check_new(files)
     files[1].touch()
     with pytest.raises(UserError, match="b: is there already"):
         check_new(files)

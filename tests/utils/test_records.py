@@ -24,6 +24,12 @@ def test_a_record_is_read_as_it_was_written_and_never_when_it_was_changed(tmp_pa
     assert list(held) == ["score", "name", "files", "checksum"] and list(held["files"]) == ["page.csv"]
     assert read_sealed(record) == {"score": 0.5, "name": "é"}
     assert was_changed(page, record) is False
+    other = tmp_path / "other.csv"
+    other.write_text("other")
+    write_sealed(record, {}, [page, other])
+    other.write_bytes(page.read_bytes())
+    assert was_changed(other, record) is True, "the two were exchanged"
+    write_sealed(record, {"score": 0.5, "name": "é"}, [page])
     for place in (0, 2**19, 2**20):
         page.write_bytes(b"x" * place + b"y" + b"x" * (2**20 - place))
         assert was_changed(page, record) is True
