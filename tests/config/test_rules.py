@@ -325,6 +325,12 @@ def problems(raw: dict[str, Any]) -> tuple[str, ...]:
     return caught.value.problems
 
 
+def test_a_parameter_is_named_in_full_where_a_config_is_made_of_values() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config(search_space={"my-own": {"type": "float", "low": 2, "high": 1}})
+    assert caught.value.problems[0].startswith("search_space.my-own: ")
+
+
 def test_a_message_is_short_and_begins_with_its_key_whatever_is_wrong() -> None:
     (whole,) = problems({"teacher": {"modality_dropout": 0.1}})
     assert whole.startswith("config: teacher.modality_dropout") and "got" not in whole

@@ -73,8 +73,8 @@ def test_features_are_scaled_by_the_train_part_of_each_fold(
     )
 
 
-@pytest.mark.parametrize("name", ["text_tfidf", "majority"])
-def test_words_are_those_of_the_train_part_of_each_fold(
+@pytest.mark.parametrize("name", ["text_tfidf", "majority", "features_image"])
+def test_words_and_scales_are_those_of_the_train_part_of_each_fold(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     config = tiny_config()
@@ -86,14 +86,19 @@ def test_words_are_those_of_the_train_part_of_each_fold(
         return fitted(table, place, None)
 
     monkeypatch.setattr(baselines, "fitted", noting)
-    of_all = _word_weights(whole) if name == "text_tfidf" else None
+    raw = np.random.default_rng(0).normal(size=(len(whole), 2))
+    of_all = {"text_tfidf": _word_weights(whole), "features_image": raw}.get(name)
     _evaluate_folds(
         Evaluation(whole, Store(tmp_path / "cache"), 5, 1, "cpu"), config, 2, tmp_path, name, of_all
     )
     for number, inputs in zip((1, 2), given[:: len(whole.tasks)], strict=True):
         folded = with_values(config, {"data.fold": {"number": number, "of": 2}})
-        expected = _word_weights(read_table(folded.data, check_images=False))
-        assert inputs is None if name == "majority" else (inputs != expected).nnz == 0
+        table = read_table(folded.data, check_images=False)
+        own = raw[[whole.ids.index(each) for each in table.ids]]
+        if name == "features_image":
+            np.testing.assert_array_equal(inputs, standardised_columns(own, table.rows("train")))
+        else:
+            assert inputs is None if name == "majority" else (inputs != _word_weights(table)).nnz == 0
 
 
 def test_a_baseline_answers_each_split_and_keeps_its_settings(
