@@ -111,6 +111,22 @@ def test_commits_are_those_of_the_study_that_is_named_or_the_newest_on_the_confi
     assert commits_so_far(Path("logs"), None, name, base) == found
 
 
+def test_studies_of_a_config_and_runs_of_trials_are_known_by_their_whole_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    storage = InMemoryStorage()
+    monkeypatch.setattr(names, "reading", lambda url: nullcontext(storage))
+    for name in ("s_tuning_1", "s", "s2_tuning_1", "s_tuning_2"):
+        optuna.create_study(storage=storage, study_name=name)
+        (tmp_path / f"{name}.db").touch()
+    for url in (None, "sqlite:///s.db"):
+        assert _newest(tmp_path, url, "s") == ["s_tuning_2", "s_tuning_1"]
+    for name in ("trial_0001", "trial_0001 (1)", "trial_"):
+        (tmp_path / "trials" / name).mkdir(parents=True)
+    (tmp_path / "trials/trial_0000").touch()
+    assert [run.name for run in names._runs(tmp_path)] == ["trial_0000", "trial_0001"]
+
+
 def test_the_teachers_study_is_part_of_its_own() -> None:
     storage = InMemoryStorage()
     for name in ("b", "a", "a_teacher", "lone_teacher"):

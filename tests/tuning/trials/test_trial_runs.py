@@ -139,8 +139,9 @@ def test_the_result_of_a_run_is_the_outcome_of_its_trial() -> None:
     assert outcome_of(result(0.25, stopped=True)) == TrialOutcome("stopped", 0.25, 2, COST, cached)
     teacher = {"splits": {"dev": {"score": 0.75}, "test": {"score": 0.125}}}
     assert outcome_of(result(teacher=teacher)).extra == {**cached, TEACHER_SCORE: 0.75}
-    both = outcome_of(result(teacher={**teacher, "regression": 0.625})).extra
-    assert both == {**cached, TEACHER_SCORE: 0.75, REGRESSION_SCORE: 0.625}
+    for score in (0.625, 0.0):
+        both = outcome_of(result(teacher={"splits": {"dev": {"score": score}}, "regression": score})).extra
+        assert both == {**cached, TEACHER_SCORE: score, REGRESSION_SCORE: score}
 
 
 def folds_task(folder: Path, folds: int = 2) -> TrialTask:
