@@ -145,13 +145,14 @@ def test_a_summary_adds_up_what_its_trials_say(tmp_path):
                            "best_epoch": 3, "folder": "b", "teacher_score": 0.4}),
         ("COMPLETE", 0.6, {"seconds": 600.0, "copied_from": ["old", 3]}),
         ("PRUNED", None, {"seconds": 4.0, "device": "cpu", "peak_device_mb": 20.0}),
+        ("PRUNED", None, {}),
         ("FAIL", None, {"seconds": 900.0, "failure_kind": "crash"}),
     ):  # fmt: skip
         attributes = {"overrides": {}, **about}
         study.add_trial(create_trial(state=TrialState[state], value=value, user_attrs=attributes))
     found = write_summary(study, tmp_path, reason="timeout")
     assert found["trials"] == {
-        "finished": 4, "complete": 3, "pruned": 1, "running": 0, "waiting": 0, "failed": 1,
+        "finished": 5, "complete": 3, "pruned": 2, "running": 0, "waiting": 0, "failed": 1,
     }  # fmt: skip
     assert found["seconds"] == {"wall": 0.0, "mean_complete": 20.0, "mean_pruned": 4.0}
     machine = {

@@ -188,8 +188,8 @@ def test_a_trial_goes_to_a_worker_that_is_ready_and_to_a_new_one_where_it_has_en
     started[0].code = 1
     executor.submit(task(8, tmp_path))
     assert len(started) == 3 and executor._workers[0].number == 8 and executor.free() == 0
-    executor.answer(8, True)
-    executor.answer(9, True)
+    for number in (6, 8, 9):
+        executor.answer(number, True)
     assert [message for _, message in sent[2:]] == [{"proceed": True}]
     successor = executor._replace(1)
     assert successor is executor._workers[1] and (successor.name, successor.device) == ("worker-1", "cuda:0")

@@ -193,6 +193,10 @@ def test_the_config_overrides_and_adds_parameters():
 
 def test_only_keeps_what_is_named_and_names_what_is_known():
     assert list(build_space(Config(), only=("T", "alpha")).parameters) == ["alpha", "T"]
+    own = parse_config(
+        {"search_space": {"T_own": {"type": "float", "low": 0.1, "high": 1, "key": "distillation.gamma"}}}
+    )
+    assert list(build_space(own, only=("T",)).parameters) == ["T"]
     with pytest.raises(UserError, match=r"aplha.*alpha.*teacher_lr"):
         build_space(Config(), only=("aplha",))
 
