@@ -120,7 +120,8 @@ def test_a_process_that_may_not_be_looked_at_lives(monkeypatch):
 def test_leases_come_back_from_a_study_s_attributes_and_tell_its_sessions():
     one = replace(Lease.new(2, ["cuda:0"], 30), started=2e9, seen=2e9 + 60).closed("timeout")
     two = replace(Lease.new(1, ["cpu"]), started=1e9, seen=1e9 + 0.25)
-    attributes = {f"coordinator:{x.coordinator}": x.__dict__ for x in (one, two)} | {"seed": 1}
+    newer = {"of_a_later_version": 1}
+    attributes = {f"coordinator:{x.coordinator}": x.__dict__ | newer for x in (one, two)} | {"seed": 1}
     assert leases(attributes) == {one.coordinator: one, two.coordinator: two}
     first, second = sessions(leases(attributes))
     assert (first["reason"], first["workers"], first["devices"]) == (None, 1, ["cpu"])

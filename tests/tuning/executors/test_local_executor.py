@@ -93,6 +93,7 @@ def without_processes(folder: Path, count: int) -> LocalExecutor:
 )
 def test_one_kill_for_memory_explains_one_death(group: Path, kills: int, kinds: list[str]) -> None:
     (group / "memory.events").write_text(f"oom 9\noom_kill {kills}\noom_group_kill 0\n")
+    (group.parent / "memory.events").write_text("oom_kill 99\n")
     executor = without_processes(group, 3)
     assert [executor._death(worker, -9).kind for worker in executor._workers] == kinds
 
