@@ -152,10 +152,14 @@ def test_the_run_that_is_shown_is_the_recommended_one_that_kept_its_answers(tmp_
 
     searched = (best.folder, "the base config (trial 4)", "dev", False)
     assert shown(confirmed()) == searched, "nobody kept them"
+    files = tuple(run.parent / f"seed_{seed}/predictions_test.csv" for seed in (1, 2))
+    assert scored_run(one, ranking, confirmed(), best).lacking == files
     (run / "predictions_test.csv").write_text(HEADER + "1,g,a,a,1,0,i,x\n2,g,b,a,1,0,i,x\n")
     assert shown(confirmed()) == (run, "trial 4", "test", True)
     found = scored_run(one, ranking, confirmed(), best).run
     assert isinstance(found, RunRecord) and not isinstance(found.confusions, Unknown)
+    assert scored_run(one, ranking, confirmed(), best).lacking == files[:1]
+    assert scored_run(one, ranking, confirmed("other"), best).lacking == ()
     assert found.confusions[0].counts.tolist() == [[1, 0], [1, 0]]
     assert shown(confirmed(is_base=True))[1] == "the base config"
     assert shown(confirmed(trial=None))[1] == "trial_0004" and shown(confirmed(trial=0))[1] == "trial 0"

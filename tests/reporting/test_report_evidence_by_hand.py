@@ -47,7 +47,7 @@ from distune.reporting.document import (
     paragraph,
     text_of,
 )
-from distune.reporting.sections import conclusion, efficiency, improvement, methodology
+from distune.reporting.sections import conclusion, efficiency, improvement, methodology, tasks
 
 SCORE = {"mean": 0.8, "low": 0.7, "high": 0.9, "seeds": 3}
 FIGURE = Figure("reliability", "alt", "caption of the figure", "<svg/>", b"")
@@ -85,6 +85,16 @@ def confirmed(split: str = "test", chosen: dict[str, Any] | None = None, **about
 
 def scored(is_confirmed: bool) -> ScoredRun:
     return ScoredRun(Unknown("its folder is gone"), "trial 1", "test", is_confirmed)
+
+
+def test_answers_of_the_recommended_model_that_cannot_be_read_are_named() -> None:
+    run = RunRecord(Path("run"), (), Unknown("predictions_test.csv was changed"), ())
+    for is_confirmed in (True, False):
+        of = replace(findings(), scored_run=ScoredRun(run, "trial 1", "test", is_confirmed))
+        assert ("was changed" in "".join(map(text, tasks.parts(of, {})))) is is_confirmed
+    lacking = replace(scored(False), lacking=(Path("seed_1/p.csv"), Path("seed_2/p.csv")))
+    shown = text(tasks.parts(replace(findings(), scored_run=lacking), {})[0])
+    assert "seed_1/p.csv, seed_2/p.csv" in shown and "its folder is gone" in shown
 
 
 def test_the_candidates_of_a_recommendation_with_what_is_expected_of_them() -> None:

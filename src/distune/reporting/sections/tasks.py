@@ -33,13 +33,25 @@ def parts(findings: Findings, figures: Mapping[str, Figure]) -> list[Section]:
             ]
     if "confusion" in figures:
         blocks += [figures["confusion"], *_answered(findings)]
-    elif isinstance(findings.scored_run.run, Unknown) and not findings.study.is_table:
-        blocks.append(missing(findings.scored_run.run.reason))
+    blocks += _not_shown(findings)
     return (
         [Section(f"{findings.scored_run.name.capitalize()} on {findings.scored_run.on}", tuple(blocks))]
         if blocks
         else []
     )
+
+
+def _not_shown(findings: Findings) -> Iterator[Block]:
+    """Which answers cannot be read; those of the best trial in the search stand with its learning curves."""
+    scored = findings.scored_run
+    if scored.lacking:
+        names = formats.listing([f"{file.parent.name}/{file.name}" for file in scored.lacking], MOST)
+        yield missing(f"Answers of the recommended model are not there any more: {names}.")
+    if isinstance(scored.run, Unknown):
+        if not findings.study.is_table:
+            yield missing(scored.run.reason)
+    elif scored.is_confirmed and isinstance(scored.run.confusions, Unknown):
+        yield missing(scored.run.confusions.reason)
 
 
 def _answered(findings: Findings) -> Iterator[Block]:
