@@ -6,18 +6,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import filelock
 import numpy as np
 import pytest
 from confirmation_helpers import STUDY, config_on, request_for, write_study
+from optuna.storages import InMemoryStorage
 
 from distune.config import Config, with_values
 from distune.confirmation import confirm as confirm_module
 from distune.confirmation import course
 from distune.confirmation.candidates import Candidate, confirmation_seeds
-from distune.confirmation.confirm import _about, _alone, _settings, _table, confirm
+from distune.confirmation.confirm import _about, _alone, _settings, _study, _table, confirm
 from distune.confirmation.course import Confirmation
 from distune.confirmation.expected_power import ExpectedPower
 from distune.confirmation.jobs import Job, jobs_of
@@ -32,6 +34,9 @@ from distune.errors import DataError, MachineError, UserError
 from distune.training.files.run_folder import openings, write_results
 from distune.training.keys import versions_behind
 from distune.training.student import WEIGHTS
+from distune.tuning.space.build import build_space
+from distune.tuning.study.open_study import open_study
+from distune.tuning.study.settings import StudySettings
 from distune.tuning.study.storage import opened
 from distune.tuning.trials.messages import Failure
 from tests.stand_ins import refusing_as
@@ -124,6 +129,20 @@ def test_the_data_are_read_with_the_columns_of_the_subgroups_that_are_asked_for(
         assert read.pop() == (columns, {"check_images": False})
     with pytest.raises(UserError, match="is not the one"):
         _table(one, "of another", ())
+
+
+def test_a_study_s_folder_and_workers_are_looked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, base, checked = InMemoryStorage(), Config(), []
+    open_study(storage, STUDY, StudySettings(base, build_space(base), "data"))
+    monkeypatch.setattr(confirm_module, "reading", lambda url: nullcontext(storage))
+    monkeypatch.setattr(confirm_module, "_check_folder_is_of", lambda study, folder: checked.append(folder))
+    monkeypatch.setattr(confirm_module, "status_of", lambda *given: SimpleNamespace(workers=1))
+    with (
+        pytest.raises(UserError, match="still running"),
+        _study(ConfirmRequest(STUDY, storage="sqlite:///s.db")),
+    ):
+        pass
+    assert checked == [Path("logs/optuna") / STUDY]
 
 
 @pytest.mark.slow
