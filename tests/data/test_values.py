@@ -16,7 +16,7 @@ from distune.data.audit.audit import audit
 from distune.data.fingerprint import table_fingerprint
 from distune.data.labels import JOINT, parts
 from distune.data.readers import values
-from distune.data.readers.doubts import column_notes, repeated
+from distune.data.readers.doubts import column_notes, empty_texts, repeated
 from distune.data.readers.nothing import may_be_nothing
 from distune.data.readers.raw_rows import RawExample
 from distune.data.readers.spellings import case_twins, normal_form, sign_twins
@@ -530,6 +530,15 @@ def test_labels_that_contradict_each_other_once_they_are_mapped_are_a_fault(cell
     assert is_odd or rows[2].labels == (cell.replace("No Finding", "none"),)
 
 
+@pytest.mark.parametrize(("texts", "empty"), [("ab", 0), (["", ""], 0), (["", "a", " "], 2), ([], 0)])
+def test_examples_without_a_text_are_noted_where_others_have_one(texts: list[str], empty: int) -> None:
+    noted = [f"{empty} examples of {len(texts)} have none"] * bool(empty)
+    assert [note.removeprefix("text: ").partition(",")[0] for note in empty_texts(texts)] == noted
+    if texts:
+        told = [understood({"missing": missing}, text=texts)[2] for missing in ("stop", "allow")]
+        assert told == [empty_texts(texts), []]
+
+
 def test_words_for_nothing_may_be_written_in_any_case_on_either_side() -> None:
     config = {"missing_values": [" NIL", "n/A"]}
     rows, _, notes = understood(config, label=["nil", "N/a ", "x", "NIL "], text=["Nil", "y", "y", "y"])
@@ -542,6 +551,7 @@ def test_words_for_nothing_may_be_written_in_any_case_on_either_side() -> None:
     assert notes == [
         "text: 1 cell is missing, of them written as a word 'Nil': 1",
         "label grade: 3 cells are missing, of them written as a word 'nil': 1, 'N/a': 1, 'NIL': 1",
+        *empty_texts(["", "y", "y", "y"]),
     ]
     assert understood(label=["", " ", "x"])[2] == []
     assert understood(label=["", "nan", "x", "nan"])[2] == [

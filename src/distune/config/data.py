@@ -154,9 +154,9 @@ class DataConfig(ConfigSection):
     frame_column: Name | None = None
     """CSV: column with the frame of a DICOM file of several, counted from 1; empty takes the middle one."""
     missing: Literal["stop", "allow"] = "stop"
-    """Rows that lack a label, the image or the text: refused, or allowed. A row with some labels trains and scores
-    those; a train row without any is an unlabelled one. In place of an image or a text that is not there (an empty
-    cell) a model reads a vector that it learns."""
+    """Rows that lack a label or the image: refused (a text that is not there is one without words, which is noted), or
+    allowed. A row with some labels trains and scores those then; a train row without any is an unlabelled one. In place
+    of an image or a text that is not there (an empty cell) a model reads a vector that it learns."""
     unlabelled: HomePath | None = None
     """File of examples without labels, relative to `root`: of reader csv or wound a table with the columns of image,
     text and group, of reader medpix lines like its own. A student learns the teacher's answers on them."""

@@ -15,7 +15,7 @@ from distune.tuning import tune as tuning
 from distune.tuning.space.impossible import _encoder_problems
 from distune.tuning.space.inert import inert_values, without_effect
 from distune.tuning.space.out_of_range import outside
-from distune.tuning.space.space import Space
+from distune.tuning.space.space import Space, choice_of
 from distune.tuning.space.without_effect import Ignored
 from distune.tuning.tune import base_of, search_space, tune, values_outside
 
@@ -218,6 +218,25 @@ def test_values_that_nothing_reads_are_named(
     base = base_of(config)
     found = inert_values(search_space(base, config.study), base)
     assert sorted(line.partition(" has no effect")[0] for line in found) == sorted(inert)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_said"),
+    [
+        ({"alpha": 0, "loss": "none"}, True), ({"alpha": 1e-9, "loss": "none"}, False),
+        ({"alpha": 0, "loss": "vanilla"}, False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("searched", "leaves_it"), [("", True), ("distillation.alpha", False), ("distillation.loss", False)]
+)
+def test_a_student_that_learns_nothing_is_named(
+    values: dict[str, Any], is_said: bool, searched: str, leaves_it: bool
+) -> None:
+    base = base_config(**{f"distillation__{name}": value for name, value in values.items()})
+    space = Space({"own": choice_of(0, 1, key=searched)} if searched else {})
+    found = [line for line in inert_values(space, base) if "nothing to learn" in line]
+    assert bool(found) is (is_said and not searched)
 
 
 def test_a_field_is_no_part_of_one_whose_name_it_begins_with() -> None:

@@ -61,6 +61,17 @@ def text_notes(texts: Sequence[str]) -> list[str]:
     return _doubtful("text", "a text", texts)
 
 
+def empty_texts(texts: Sequence[str]) -> list[str]:
+    """One line where some examples have a text, and others have none."""
+    empty = sum(not text.strip() for text in texts)
+    if empty in (0, len(texts)):
+        return []
+    return [
+        f"text: {counted(empty, 'example')} of {len(texts)} have none, which is read as a text without words; "
+        "data.missing: allow reads a vector in its place that is learned"
+    ]
+
+
 def column_notes(name: str, header: Sequence[str], read: Set[str]) -> list[str]:
     """One line for each column that is read and looks like another one, as where a key of JSON has two spellings.
 

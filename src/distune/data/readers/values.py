@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from distune.config import DataConfig, TaskConfig
 from distune.data.readers.doubts import (
+    empty_texts,
     group_notes,
     label_notes,
     same_signs,
@@ -55,6 +56,8 @@ def interpreted(
     ]
     subgroups, of_subgroups = _subgroups(examples, config.subgroup_columns, missing)
     notes = [*missing.notes(), *text_notes(texts)]
+    if config.missing == "stop":
+        notes += empty_texts(texts)
     faults: list[list[Fault]] = [[] for _ in examples]
     joined, noted = one_spelling(groups, "group")
     notes += [*noted, *group_notes(joined), *of_subgroups]

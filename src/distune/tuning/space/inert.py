@@ -54,7 +54,7 @@ def inert_values(space: Space, base: Config) -> list[str]:
         if value != _value(default, each.field) and space.is_certain(each, base):
             shown = "the section" if isinstance(value, BaseModel) else repr(value)
             lines[each.field] = f"{each.field}: {shown} has no effect {each.because(base)}"
-    return [*lines.values(), *_no_distillation(space, base), *_patience(space, base)]
+    return [*lines.values(), *_no_distillation(space, base), *_no_loss(space, base), *_patience(space, base)]
 
 
 def _value(config: Config, key: str) -> Any:
@@ -72,6 +72,15 @@ def _no_distillation(space: Space, base: Config) -> list[str]:
     if has_weight or has_other_terms or gives_layers:
         return []
     return [f"the teacher has no effect with distillation.loss {asked.loss!r} and {key} 0"]
+
+
+def _no_loss(space: Space, base: Config) -> list[str]:
+    """Labels of no weight are all that a student without a teacher has."""
+    searched = {space.key(name) for name in space.parameters}
+    asked = base.distillation
+    if asked.loss != "none" or asked.alpha or searched & {"distillation.loss", "distillation.alpha"}:
+        return []
+    return ["distillation.alpha: 0 leaves the student nothing to learn, with distillation.loss 'none'"]
 
 
 def _patience(space: Space, base: Config) -> list[str]:
