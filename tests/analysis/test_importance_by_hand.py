@@ -130,6 +130,7 @@ def test_few_trials_promise_a_size_of_effect_only_where_it_is_one() -> None:
         (scores, True),
         (scores[-2:], False),
         (np.array([0.1, 0.2, 0.3]), False),
+        (np.array([100.1, 100.2, 100.3]), False),
     ):
         said = _too_few(few_scores, is_selection=is_selection)
         assert "would stand out" not in said and f"{len(few_scores)} complete trials" in said

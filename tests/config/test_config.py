@@ -12,6 +12,7 @@ from distune.config import (
     SearchParameter,
     as_dict,
     dump_config,
+    files,
     known_keys,
     load_config,
     parse_config,
@@ -320,3 +321,8 @@ def test_an_override_may_mend_a_config_and_changes_no_mapping_of_the_caller():
     assert raw == {"student": {"lr": -1}}
     with pytest.raises(ConfigError):
         parse_config(raw, overrides={"teacher.lr": 0.5})
+
+
+def test_another_program_s_word_is_explained_in_its_section_alone() -> None:
+    assert files._did_you_mean(["study", "n_jobs"]) == " (did you mean workers?)"
+    assert "workers" not in files._did_you_mean(["teacher", "n_jobs"])

@@ -44,7 +44,7 @@ def base(demo_root: Path) -> Config:
 def test_the_best_come_first_and_a_config_takes_part_once() -> None:
     base, parts, one, two = Config(), {MICRO_BATCHES_KEY: 2}, {"student.lr": 1e-3}, {"student.lr": 2e-3}
     study = open_study(InMemoryStorage(), STUDY, StudySettings(base, build_space(base), "data"))
-    for overrides, score in ((two, 0.2), (parts, 0.5), (one, 0.6), (one, 0.7), (two, 0.1)):
+    for overrides, score in ((two, 0.2), (parts, 0.5), (one, 0.6), (one, 0.7), (one, 0.1)):
         attributes = {"overrides": overrides, **({"baseline": True} if overrides is parts else {})}
         study.add_trial(create_trial(value=score, user_attrs=attributes))
     found, notes = contenders(study, 3, one_modality=True)

@@ -237,3 +237,9 @@ def test_a_scan_of_mr_is_uneven_from_top_to_bottom_and_from_left_to_right() -> N
     field = slices._with_noise(np.ones((slices.SIDE, slices.SIDE)), "MR", random)
     assert field[:, 0] == pytest.approx(1 + 0.2 * slices._AXIS[0] - 0.1 * slices._AXIS)
     assert field[0] == pytest.approx(1 + 0.2 * slices._AXIS - 0.1 * slices._AXIS[0])
+
+
+def test_every_line_of_a_demo_s_tables_ends(tmp_path: Path) -> None:
+    demo._write_lines(tmp_path / "t.jsonl", [{"a": 1}, {"b": "é"}])
+    lines = (tmp_path / "t.jsonl").read_bytes().split(b"\n")
+    assert [json.loads(line) for line in lines[:-1]] == [{"a": 1}, {"b": "é"}] and lines[-1] == b""

@@ -47,7 +47,8 @@ def understood(config: dict[str, Any] | None = None, **columns: list[str]) -> An
 @pytest.mark.parametrize(
     ("value", "form"),
     [("P1", "P1"), (" P1\t", "P1"), ("1.0", "1"), ("1", "1"), ("-2.000", "-2"), ("007", "007"), ("1.50", "1.50"),
-     (E_COMBINED, E_ACUTE), ("1.0.0", "1.0.0"), ("1.", "1."), (".0", ".0"), ("+1.0", "+1"), ("v1.0", "v1.0"), ("", "")],
+     (E_COMBINED, E_ACUTE), ("1.0.0", "1.0.0"), ("1.", "1."), (".0", ".0"), ("+1.0", "+1"), ("v1.0", "v1.0"),
+     ("A²", "A²"), ("", "")],
 )  # fmt: skip
 def test_the_normal_form(value: str, form: str) -> None:
     assert normal_form(value) == form

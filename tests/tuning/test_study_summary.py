@@ -47,6 +47,9 @@ def test_the_summary_says_what_happened_and_the_best_config_runs_as_it_is(tmp_pa
     assert score_at(config.model_dump(), 4) == pytest.approx(best.value)
     assert (config.training.batch_size, config.student.epochs) == (4, 4)
     assert config == config_of_trial(study, best)
+    study.add_trial(create_trial(value=1e9, user_attrs={"overrides": {"student.lr": 0.125}}))
+    write_summary(study, tmp_path)
+    assert load_config(tmp_path / "best_config.yaml").student.lr == 0.125, "a resumed study has another best"
 
 
 def test_without_a_complete_trial_there_is_no_best_config(tmp_path):
