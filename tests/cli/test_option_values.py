@@ -12,7 +12,7 @@ from typer.core import TyperGroup, TyperOption
 from typer.testing import CliRunner
 
 from distune.cli import app
-from distune.cli.arguments import StrictCommand
+from distune.cli.arguments import StrictCommand, check_unicode
 from distune.data.demo.demo import write_demo
 from distune.data.split import split_csv
 from distune.errors import UserError
@@ -234,6 +234,15 @@ def test_a_path_may_begin_at_home(distune: Command, tmp_path: Path, monkeypatch:
     (tmp_path / "home").mkdir()
     assert distune(*SPLIT[:3], "--out=~/new", "--labels", "kind")[0] == 0
     assert (tmp_path / "home" / "new" / "metadata_train.csv").is_file()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_argument_in_another_encoding_is_refused_wherever_it_stands(place: int) -> None:
+    arguments = ["train", "c.yaml"]
+    check_unicode(arguments)
+    arguments[place] = "caf\udce9.yaml"
+    with pytest.raises(UserError, match="argument"):
+        check_unicode(arguments)
 
 
 def test_every_command_is_strict() -> None:

@@ -195,6 +195,11 @@ class ReadsTheMap(Broken):
         return super().forward(student, teacher, labels, index) + student.image_map.mean()
 
 
+class ReadsTheTeachersMap(Broken):
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        return super().forward(student, teacher, labels, index) + teacher.image_map.mean()
+
+
 class Blind(Broken):
     def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
         return super().forward(student, student, labels, index) + student.logits[0].square().mean()
@@ -289,6 +294,7 @@ class NeedsImages(Broken):
         (Saturates, "linear"),
         (Grows, "linear"),
         (ReadsTheMap, "map"),
+        (ReadsTheTeachersMap, "map"),
     ],
 )
 def test_a_broken_loss_is_noticed(loss: type, noticed: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import optuna
 import pytest
-from optuna.trial import create_trial
+from optuna.trial import TrialState, create_trial
 
 from distune.errors import UserError
 from distune.tuning.search.fold_pruner import FoldPruner
@@ -230,4 +230,6 @@ def test_trials_that_run_are_part_of_every_view_of_a_study() -> None:
     study.ask()
     view = _without_other_spaces(study, {"a": one, "b": two})
     assert [trial.number for trial in view._get_trials(deepcopy=False)] == [0, 2]
+    for state, numbers in ((TrialState.COMPLETE, [0]), (TrialState.RUNNING, [2])):
+        assert [trial.number for trial in view._get_trials(deepcopy=False, states=(state,))] == numbers
     assert len(study._get_trials(deepcopy=False)) == 3

@@ -250,6 +250,9 @@ def test_a_parameter_must_lead_to_a_config_key(parameter, message):
         ({"loss": ["vanilla"]}, True),
         ({"training.batch_size": [1.5]}, False),
         ({"training.batch_size": [True]}, False),
+        ({"training.batch_size": [100_001]}, False),
+        ({"training.layerwise_lr_decay": [0.0]}, False),
+        ({"training.weight_decay": [100.5]}, False),
         ({"T": [2]}, True),
     ],
 )
