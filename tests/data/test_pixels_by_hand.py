@@ -270,6 +270,12 @@ def test_the_middle_frame_is_the_lower_of_two_and_a_named_one_is_no_choice(tmp_p
     assert len({reading_rule(content, rules, frame) for frame in (None, 1, 2)}) == 3
 
 
+def test_an_image_that_vanishes_while_a_set_is_read_is_no_bad_example(tmp_path: Path) -> None:
+    """As in a short outage of a share; whether it is there was looked at before."""
+    with pytest.raises(FileNotFoundError):
+        checked_images([str(tmp_path / "gone.png")], 1.0)
+
+
 def test_previews_of_a_camera_are_no_pictures_of_their_own(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(
         tmp_path / "a.jpg", "MPO", save_all=True, append_images=[Image.new("RGB", (2, 2))]

@@ -182,7 +182,7 @@ def _checked_image(image: str, max_megapixels: float, rules: PixelRules) -> Chec
             Fault("image file is empty" if path.stat().st_size == 0 else "file is not an image")
         )
     except Exception as error:  # Pillow's plugins raise what they like on damaged files
-        if is_of_the_machine(error):
+        if is_of_the_machine(error) or isinstance(error, FileNotFoundError):  # it was there a moment ago
             raise
         return CheckedImage(Fault("image is not readable", str(error)))
     try:
