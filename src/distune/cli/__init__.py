@@ -27,8 +27,12 @@ def main() -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def run_command() -> None:
-    """Runs the command that the arguments of this process name."""
+def run_command(*command: str) -> None:
+    """Runs a command with the arguments of this process.
+
+    Args:
+        command: the command, where the script that was called stands for it; else the first argument names it.
+    """
     try:
         from distune.cli.signals import EndByException, end_at_once
         from distune.utils.signals import SignalsHandled
@@ -36,6 +40,6 @@ def run_command() -> None:
         with SignalsHandled(end_at_once):
             from distune.cli.application import run_application
         with SignalsHandled(EndByException()):
-            run_application()
+            run_application(*command)
     except KeyboardInterrupt:  # before the first handler, or between the two
         raise SystemExit(130) from None

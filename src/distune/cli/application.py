@@ -89,8 +89,8 @@ for each in (app, data.app, encoders.app, cache.app):
         registered.callback, registered.cls = in_home(registered.callback), StrictCommand
 
 
-def run_application() -> None:
-    """See `distune.cli.run_command`."""
+def run_application(*command: str) -> None:
+    """Runs a command with the arguments of this process, see `distune.cli.run_command`."""
     open_closed_streams()
     outlive_terminal()
     sys.meta_path.insert(0, RoomForLibraries())
@@ -102,7 +102,7 @@ def run_application() -> None:
         if not sys.warnoptions:  # libraries warn of their own lines, which say nothing to a user
             warnings.simplefilter("ignore")
         check_unicode(sys.argv[1:])
-        app(sys.argv[1:])
+        app([*command, *sys.argv[1:]])
 
 
 def log_handler() -> logging.Handler:
