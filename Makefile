@@ -30,6 +30,7 @@ lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tools experiments
 
 # What the tests use that is no Python package; root on Debian, as in most CI, gets it here.
 # Arguments: a program, its packages, what is tested with it.

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from distune.config import Config
 from distune.config.revisions import encoders_of
 from distune.data import Table, read_table
-from distune.data.demo.demo import make_demo
 from distune.distillation import undefined
 from distune.errors import ConfigError, DataError, UserError
 from distune.models.encoders.inspection import inspect_encoder
@@ -34,7 +33,6 @@ def check_experiment(config: Config, source: str, known: Sequence[str] = ()) -> 
     """
     problems = [*known, *undefined(config), *_encoder_problems(config)]
     try:
-        make_demo(config)
         table = read_table(config.data)
         check_scores(table, config.data.root)
     except DataError as error:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+from distune.cli.commands.predict import load_model
 from distune.cli.error_handling import ending_of, one_message
-from distune.cli.plugin_option import load_model
 from distune.cli.signals import EndByException
 from distune.components import FUSIONS, LOSSES, READERS
 from distune.config import Config, with_values

@@ -41,11 +41,13 @@ def scored_run(
     best: RunRecord | Unknown,
 ) -> ScoredRun:
     """The recommended model where there is a current confirmation that kept its answers, else the best trial's."""
-    files = [] if isinstance(confirmation, Unknown) else _answers_of_recommended(study, confirmation)
-    lacking = tuple(file for file in files if not file.is_file())
-    there = [file for file in files if file not in lacking]
-    if there and not isinstance(confirmation, Unknown):
-        return _recommended(confirmation, there[0].parent, lacking)
+    lacking: tuple[Path, ...] = ()
+    if not isinstance(confirmation, Unknown):
+        files = _answers_of_recommended(study, confirmation)
+        lacking = tuple(file for file in files if not file.is_file())
+        for file in files:
+            if file not in lacking:
+                return _recommended(confirmation, file.parent, lacking)
     name = f"trial {ranking.best.number}" if ranking.best else "the best trial"
     if ranking.best and study.baseline is not None and study.baseline.number == ranking.best.number:
         name = f"the base config ({name})"

@@ -5,18 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from distune.cli.options import refuse
 from distune.cli.output import say
 from distune.config import Config
-from distune.plugins import load_plugins, loaded_plugins, unused_plugins
-
-if TYPE_CHECKING:
-    from distune.prediction.predictor import Predictor
+from distune.plugins import load_plugins, unused_plugins
 
 PLUGINS = inspect.Parameter(
     "plugins",
@@ -53,21 +48,3 @@ def note_unused_plugins(config: Config) -> None:
     """Says which plugins a config names nothing of."""
     for name in unused_plugins(config):
         say(f"note: the config uses nothing of plugin {name}; name it, as with --set distillation.loss=NAME")
-
-
-def load_model(source: str, gpu: str | None, storage: str | None) -> Predictor:
-    """The student that a command asks; see `distune.load`.
-
-    Raises:
-        UserError: there is none, or `--plugin` is given with a bundle.
-    """
-    from distune.deployment.bundle import is_bundle
-    from distune.prediction.load import load
-    from distune.prediction.trained import TrainedStudent
-
-    if is_bundle(Path(source)):
-        refuse("a bundle reads none", {f"--plugin {name}": name for name in loaded_plugins()})
-    predictor = load(source, device=gpu, storage=storage)
-    if isinstance(predictor.model, TrainedStudent):
-        note_unused_plugins(predictor.model.config)
-    return predictor

@@ -53,10 +53,12 @@ def inspect(config: Config, source: str, *, accept_leaks: bool, folds: int | Non
     """
     from distune.checking import check_experiment
     from distune.data.audit.audit import audit
+    from distune.data.demo.demo import make_demo
     from distune.data.fingerprint import table_fingerprint
     from distune.store import cache_folder
 
     cache_folder()  # each trial would fail for it
+    make_demo(config)
     table = check_experiment(config, source)
     for note in table.notes:
         _log.warning("%s", note)

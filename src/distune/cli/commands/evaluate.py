@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from distune.cli.commands.predict import Device, Source, progress_of
+from distune.cli.commands.predict import Device, Source, load_model, progress_of
 from distune.cli.options import Storage
 from distune.cli.output import say
-from distune.cli.plugin_option import load_model
 from distune.errors import UserError
 
 

@@ -13,8 +13,9 @@ import typer
 
 from distune.cli.options import Storage, refuse
 from distune.cli.output import say
-from distune.cli.plugin_option import load_model
+from distune.cli.plugin_option import note_unused_plugins
 from distune.errors import UserError
+from distune.plugins import loaded_plugins
 from distune.utils.progress import report_progress
 from distune.utils.text import counted, one_line
 
@@ -81,6 +82,24 @@ def predict(
     if answers.problems:
         _print_problems(answers)
         raise typer.Exit(1)
+
+
+def load_model(source: str, gpu: str | None, storage: str | None) -> Predictor:
+    """The student that a command asks; see `distune.load`.
+
+    Raises:
+        UserError: there is none, or `--plugin` is given with a bundle.
+    """
+    from distune.deployment.bundle import is_bundle
+    from distune.prediction.load import load
+    from distune.prediction.trained import TrainedStudent
+
+    if is_bundle(Path(source)):
+        refuse("a bundle reads none", {f"--plugin {name}": name for name in loaded_plugins()})
+    predictor = load(source, device=gpu, storage=storage)
+    if isinstance(predictor.model, TrainedStudent):
+        note_unused_plugins(predictor.model.config)
+    return predictor
 
 
 def _print_one(predictor: Predictor, image: Path | None, text: str | None) -> None:

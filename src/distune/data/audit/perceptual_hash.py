@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -132,7 +132,8 @@ def partners(
     for one, other in alike:
         for row in members.get(other, ()):
             fitting = (candidate for candidate in candidates.get(one, ()) if apart[candidate] != apart[row])
-            found += [(candidate, row) for candidate in islice(fitting, 1)]
+            if (partner := next(fitting, None)) is not None:
+                found.append((partner, row))
     return found
 
 

@@ -28,8 +28,8 @@ from distune.utils.files.paths import check_no_link
 
 LOOK_BACK = 20
 """Newest studies that are looked at."""
-_NOBODYS = {LOCK, *OF_THE_DESKTOP}
-"""Files that nobody misses."""
+_IGNORED = {LOCK, *OF_THE_DESKTOP}
+"""Files beside which a folder counts as empty."""
 _log = logging.getLogger(__name__)
 
 
@@ -161,7 +161,7 @@ def _check_no_other_runs(study: Study, runs: Sequence[Path]) -> None:
     for run in runs:
         if run.name not in ended:
             check_no_link(run)
-        if run.name not in known and not (run.is_dir() and {path.name for path in run.iterdir()} <= _NOBODYS):
+        if run.name not in known and not (run.is_dir() and {path.name for path in run.iterdir()} <= _IGNORED):
             raise UserError(
                 f"{run} holds what study {study.study_name} does not know, such as a run; its next trials would "
                 "replace it. Move it away, or put back the database that knows it"

@@ -71,7 +71,7 @@ def was_changed(file: Path, record: Path) -> bool | None:
 
 
 def was_edited(record: Path) -> bool:
-    """Whether a record is another than when it was written, or none; of one without a checksum nobody can tell.
+    """Whether a record is another than when it was written, or none; one without a checksum counts as unedited.
 
     Raises:
         OSError: it cannot be read.

@@ -139,9 +139,10 @@ def _explained(repository: str, revision: str | None, what: str) -> Iterator[Non
             message = f"{repository}: {what} cannot be kept in {constants.HF_HUB_CACHE} ({error})"
         else:
             message = (
-                f"no {what} of {repository}: no folder, not in the Hugging Face cache ({constants.HF_HUB_CACHE}), and "
-                f"{_why(error)}; either fetch them on a machine with a network and copy that cache here, or take "
-                "pretrained: false or an encoder that a package ships (efficientnet-lite0, minilm-l6)"
+                f"no {what} of {repository}: there is no such folder, it is not in the Hugging Face cache "
+                f"({constants.HF_HUB_CACHE}), and {_why(error)}; either fetch them on a machine with a network and "
+                "copy that cache here, or take pretrained: false or an encoder that a package ships "
+                "(efficientnet-lite0, minilm-l6)"
             )
         raise UserError(message) from error
 
