@@ -7,6 +7,7 @@ import torch
 
 from distune.config import TrainingConfig
 from distune.training.devices import compute_for
+from distune.training.torch_settings import torch_defaults
 
 
 class Uninitialised:
@@ -47,6 +48,20 @@ def test_a_gpu_that_nobody_has_used_yet(monkeypatch: pytest.MonkeyPatch, device:
     assert compute.device.type == "cuda"
     assert compute.name == "Pretended H100"
     assert compute.bf16 is (precision != "fp32")
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_attention_makes_no_plan_for_each_length_of_a_text(
+    monkeypatch: pytest.MonkeyPatch, deterministic: bool
+) -> None:
+    Uninitialised(monkeypatch)
+    with torch_defaults():
+        assert torch.backends.cuda.cudnn_sdp_enabled()
+        compute_for(TrainingConfig(device="cuda", deterministic=deterministic))
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+        assert torch.backends.cuda.mem_efficient_sdp_enabled() is not deterministic
+        assert torch.backends.cuda.flash_sdp_enabled() and torch.backends.cuda.math_sdp_enabled()
+    compute_for(TrainingConfig(device="cpu"))
 
 
 def test_the_check_is_in_place(monkeypatch: pytest.MonkeyPatch) -> None:

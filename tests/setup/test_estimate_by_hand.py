@@ -10,11 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from distune.config import Config, with_values
+from distune.config import Config, TrainingConfig, with_values
 from distune.data import read_table
 from distune.models.classifier import build_classifier
 from distune.setup import estimate as module
-from distune.setup.estimate import Estimate, ExampleCost, _measured, estimate, estimated
+from distune.setup.estimate import (
+    Estimate,
+    ExampleCost,
+    _measured,
+    estimate,
+    estimated,
+    examples_tried,
+)
 from distune.training.devices import Compute, resolved
 
 TEACHER = ExampleCost(
@@ -123,7 +130,7 @@ def test_what_frozen_layers_of_a_text_store_is_that_of_one_example(
     table = read_table(config.data, check_images=False)
     compute = resolved(config.training)
     model = build_classifier(config.student, table.tasks, seed=0, image_size=config.data.image_size)
-    _, text, mask = module._inputs(model, config, table, compute)
+    _, text, mask = module._inputs(model, config, table, 4, compute)
     assert model.text is not None
     hidden = model.text.prefix(text, mask)
     free = _measured(tiny_config().student, config, table, compute).stored_mb
@@ -161,21 +168,30 @@ def test_examples_of_the_whole_table_and_texts_of_about_the_mean_length_are_meas
     compute = Compute(torch.device("cpu"), False)
     for asked, given in ((8, 8), (64, 9)):
         config = with_values(Config(), {"data.max_tokens": asked})
-        image, text, mask = module._inputs(model, config, table, compute)
+        image, text, mask = module._inputs(model, config, table, 4, compute)
         assert image[:, 0, 0, 0].tolist() == [0, 3, 6, 10] and image.shape == (4, 2, 2, 3)
         assert text[:, 0].tolist() == [5, 5, 6, 7] and mask[:, 0].all() and cut[-1] == given
     assert decoded[:4] == [(0, 2), (3, 2), (6, 2), (10, 2)]
     model.vision = model.text = None
-    assert module._inputs(model, Config(), table, compute) == (None, None, None)
+    assert module._inputs(model, Config(), table, 4, compute) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("device", "batch_size", "accumulation", "count"),
+    [("cpu", 64, 1, 4), ("cuda", 64, 1, 64), ("cuda", 10, 4, 4), ("cuda", 50, 4, 13), ("mps", 16, 1, 16)],
+)
+def test_a_gpu_is_measured_with_as_many_examples_as_it_computes_at_once(
+    device: str, batch_size: int, accumulation: int, count: int
+) -> None:
+    training = TrainingConfig(batch_size=batch_size, accumulation=accumulation)
+    assert examples_tried(training, torch.device(device)) == count
 
 
 def test_a_call_takes_as_long_as_the_shorter_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 8.0, 10.0, 14.0])
     monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
     called: list[int] = []
-    assert (
-        module._seconds(lambda: called.append(1), Compute(torch.device("cpu"), False)) == 4.0 / module.TRIED
-    )
+    assert module._seconds(lambda: called.append(1), Compute(torch.device("cpu"), False)) == 4.0
     assert len(called) == 2
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,7 +63,7 @@ def test_a_start_takes_away_what_is_not_known_yet(tiny_config: MakeConfig, tmp_p
     assert load_config(tmp_path / CONFIG) == config
     about = json.loads((tmp_path / ENVIRONMENT).read_text())
     assert (about["device"], about["precision"], about["deterministic"]) == (compute.name, "bf16", False)
-    assert about["seed"] == config.seed and about["packages"]["torch"] == torch.__version__
+    assert about["seed"] == config.seed and about["packages"]["torch"] == version("torch")
     start_folder(tmp_path, config, SimpleNamespace(dropped=("1: no image", "2: cut off")), CPU)  # type: ignore[arg-type]
     said = (tmp_path / "dropped.txt").read_text().splitlines()
     assert said[1:] == ["1: no image", "2: cut off"] and "2 bad examples" in said[0]

@@ -28,6 +28,7 @@ def kept() -> tuple[object, ...]:
         torch.get_default_dtype(), torch.get_default_device(), torch.is_autocast_enabled("cpu"),
         torch.get_autocast_dtype("cpu"), torch.backends.mkldnn.enabled, torch.backends.cuda.flash_sdp_enabled(),
         torch.backends.cuda.math_sdp_enabled(), torch.backends.cuda.mem_efficient_sdp_enabled(),
+        torch.backends.cuda.cudnn_sdp_enabled(),
         *(place.fp32_precision for place in places),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from distune.data.audit.audit import audit
 from distune.data.demo.demo import without_writing
 from distune.data.table import Table
 from distune.setup.downloads import download_lines
-from distune.setup.estimate import NO_MEMORY, TRIED, Estimate, estimate
+from distune.setup.estimate import NO_MEMORY, Estimate, estimate
 from distune.store.store import cache_folder
 from distune.training.scoring.scores import undefined_scores
 from distune.tuning.space.inert import inert_values, without_effect
@@ -61,7 +61,8 @@ def check(config: Config, source: str, *, estimates: bool = True) -> Checked:
                 measured = estimate(looked_at, table)
             except NO_MEMORY as error:
                 remarks.append(
-                    f"no estimate: {TRIED} examples do not fit this machine's memory ({type(error).__name__})"
+                    f"no estimate: the memory does not hold a few examples, on a GPU a batch ({type(error).__name__}); "
+                    "a smaller training.batch_size, or a larger training.accumulation, takes less"
                 )
         refusals = [*outside, *refused(looked_at)]
         if not config.study.accept_leaks:

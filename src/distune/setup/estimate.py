@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from distune.config import Config, ModelConfig, StudyConfig
+from distune.config import Config, ModelConfig, StudyConfig, TrainingConfig
 from distune.data.pixels.images import decode
 from distune.data.ragged import ragged
 from distune.data.table import Table
@@ -22,7 +23,7 @@ from distune.utils.progress import duration
 from distune.utils.text import counted
 
 TRIED = 4
-"""Examples that are measured."""
+"""Examples that are measured on a CPU."""
 NO_MEMORY = (MemoryError, torch.cuda.OutOfMemoryError)
 """What a machine raises that cannot even try these."""
 _ADAM = 12
@@ -56,7 +57,7 @@ class Estimate:
     def lines(self) -> list[str]:
         """The estimate in words."""
         return [
-            f"estimated here, from {TRIED} examples and to a factor of two: first trial {_time(self.first_s)}, each "
+            f"estimated here, from a few examples and to a factor of two: first trial {_time(self.first_s)}, each "
             f"further one {_time(self.further_s)}, a study of {counted(self.trials, 'trial')} "
             f"{_time(self.study_s)} at most",
             f"memory {_size(self.memory_mb)} a worker; disk {_size(self.store_mb)} once and {_size(self.trial_mb)} a "
@@ -92,6 +93,18 @@ def estimate(config: Config, table: Table) -> Estimate:
     costs = [_measured(section, base, table, compute) for section in _trained(base)]
     train, dev = len(table.rows("train")), len(table.rows("dev"))
     return estimated(base, config.study, costs, train=train, dev=dev, examples=len(table))
+
+
+def examples_tried(training: TrainingConfig, device: torch.device) -> int:
+    """How many examples are measured: a few; on a GPU, which takes as long for a few as for a batch, a batch.
+
+    Args:
+        training: its batch size, and in how many parts a batch is computed.
+        device: where it is computed.
+    """
+    if device.type == "cpu":
+        return TRIED
+    return max(TRIED, math.ceil(training.batch_size / training.accumulation))
 
 
 def estimated(
@@ -139,24 +152,25 @@ def _measured(section: ModelConfig, config: Config, table: Table, compute: Compu
     model = build_classifier(section, table.tasks, seed=0, image_size=config.data.image_size).to(
         compute.device
     )
+    count = examples_tried(config.training, compute.device)
     started = time.perf_counter()
-    image, text, mask = _inputs(model, config, table, compute)
-    decoding = (time.perf_counter() - started) / TRIED
+    image, text, mask = _inputs(model, config, table, count, compute)
+    decoding = (time.perf_counter() - started) / count
     vision, words = model.vision, model.text
     prefix_s, stored = decoding, 0.0
     with torch.no_grad(), compute.autocast():
         if vision is not None and image is not None:
-            stored += _mb(image) / TRIED
+            stored += _mb(image) / count
             if vision.frozen_layers:
                 hidden = vision.prefix(image)
-                prefix_s += _seconds(lambda: vision.prefix(image), compute)
-                stored += _mb(hidden) / TRIED
+                prefix_s += _seconds(lambda: vision.prefix(image), compute) / count
+                stored += _mb(hidden) / count
                 image = model.image_tokens(hidden).mean(1) if vision.is_frozen and model.is_pooled else hidden
                 image = image.float()  # as training reads what the store keeps in bf16
         if words is not None and text is not None and words.frozen_layers:
             hidden = words.prefix(text, mask)
-            prefix_s += _seconds(lambda: words.prefix(text, mask), compute)
-            stored += _mb(hidden) / TRIED
+            prefix_s += _seconds(lambda: words.prefix(text, mask), compute) / count
+            stored += _mb(hidden) / count
             text = hidden.float()
     own = compute.for_model(model)
 
@@ -170,13 +184,13 @@ def _measured(section: ModelConfig, config: Config, table: Table, compute: Compu
 
     activations = _activation_mb(step, model)
     with torch.no_grad():
-        forward_s = _seconds(forward, compute)
+        forward_s = _seconds(forward, compute) / count
     trained = sum(p.numel() * 4 for p in model.parameters() if p.requires_grad) / 2**20
     return ExampleCost(
         prefix_s=prefix_s,
-        step_s=_seconds(step, compute),
+        step_s=_seconds(step, compute) / count,
         forward_s=forward_s,
-        activation_mb=activations / TRIED,
+        activation_mb=activations / count,
         stored_mb=stored,
         weight_mb=sum(p.numel() * 4 for p in model.parameters()) / 2**20,
         trained_mb=trained,
@@ -197,11 +211,13 @@ def _activation_mb(step: Callable[[], None], model: Classifier) -> float:
     return sum(size for place, size in saved.items() if place not in weights) / 2**20
 
 
-def _inputs(model: Classifier, config: Config, table: Table, compute: Compute) -> tuple[Any, Any, Any]:
-    """A few decoded images, and token ids of a few texts of about the mean length."""
+def _inputs(
+    model: Classifier, config: Config, table: Table, count: int, compute: Compute
+) -> tuple[Any, Any, Any]:
+    """Decoded images, and token ids of as many texts of about the mean length."""
     image = text = mask = None
     if model.vision is not None:
-        rows = np.linspace(0, len(table) - 1, TRIED).astype(int).tolist()
+        rows = np.linspace(0, len(table) - 1, count).astype(int).tolist()
         size = model.vision.image_size
         pixels = np.stack([decode(table.images[row], size, table.rules) for row in rows])
         image = torch.from_numpy(pixels).to(compute.device)
@@ -209,7 +225,7 @@ def _inputs(model: Classifier, config: Config, table: Table, compute: Compute) -
         ordered = sorted(table.texts, key=len)
         texts = [
             ordered[place]
-            for place in (np.linspace(0.5, 0.7, TRIED) * (len(ordered) - 1)).astype(int).tolist()
+            for place in (np.linspace(0.5, 0.7, count) * (len(ordered) - 1)).astype(int).tolist()
         ]
         ids = model.text.tokenizer.encode(texts, min(config.data.max_tokens, model.text.max_tokens))
         padded = ragged(ids, np.int64).padded(np.arange(len(ids)))
@@ -218,7 +234,7 @@ def _inputs(model: Classifier, config: Config, table: Table, compute: Compute) -
 
 
 def _seconds(call: Callable[[], Any], compute: Compute) -> float:
-    """Seconds an example: the shorter of two calls, each waited for."""
+    """The shorter of two calls, each waited for."""
     taken = []
     for _ in range(2):
         started = time.perf_counter()
@@ -226,7 +242,7 @@ def _seconds(call: Callable[[], Any], compute: Compute) -> float:
         if compute.device.type == "cuda":
             torch.cuda.synchronize(compute.device)
         taken.append(time.perf_counter() - started)
-    return min(taken) / TRIED
+    return min(taken)
 
 
 def _mb(tensor: torch.Tensor) -> float:
