@@ -46,9 +46,10 @@ def interval_over_seeds(scores: Sequence[float]) -> Interval:
     mean = float(values.mean())
     if len(values) < 2 or np.ptp(values) == 0:  # equal values do not say how far others would lie
         return Interval(mean, None, None, len(values))
-    from scipy import stats
+    from scipy import special
 
-    half = float(stats.t.ppf(1 - LEVEL / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+    quantile = special.stdtrit(len(values) - 1, 1 - LEVEL / 2)
+    half = float(quantile * values.std(ddof=1) / math.sqrt(len(values)))
     return Interval(mean, mean - half, mean + half, len(values))
 
 
@@ -106,10 +107,12 @@ def bounds(mean: float, errors: Errors, cases: int, lowest: float = 0.0) -> tupl
         width = 1 - lowest
         low, high = bounds((mean - lowest) / width, errors.scaled(1 / width), cases)
         return lowest + width * low, lowest + width * high
-    from scipy import special, stats
+    from scipy import special
 
     room = mean * (1 - mean)
     if errors.standard_error < NO_ERROR or room <= 0:
+        from scipy import stats
+
         right = mean * cases
         low = float(stats.beta.ppf(LEVEL / 2, right, cases - right + 1)) if right > 0 else 0.0
         high = float(stats.beta.ppf(1 - LEVEL / 2, right + 1, cases - right)) if right < cases else 1.0

@@ -33,11 +33,11 @@ def power(errors: Errors, gain: float, level: float) -> float:
     error = errors.standard_error
     if not error:
         return 1.0
-    from scipy import stats
+    from scipy import special
 
     shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    estimated = np.sqrt(stats.chi2.ppf(shares, errors.freedom) / errors.freedom)
-    return float(stats.norm.cdf(gain / error - errors.quantile(level) * estimated).mean())
+    estimated = np.sqrt(2 * special.gammaincinv(errors.freedom / 2, shares) / errors.freedom)
+    return float(special.ndtr(gain / error - errors.quantile(level) * estimated).mean())
 
 
 def needs(errors: Errors, gain: float, level: float, *, seeds: int, cases: int) -> dict[str, Any]:
@@ -54,9 +54,9 @@ def needs(errors: Errors, gain: float, level: float, *, seeds: int, cases: int) 
         `seeds_needed` and `cases_needed`: with the other one as it is. None where no number is enough, as the other
         one's part of the error is too large, and for seeds where no seed varies.
     """
-    from scipy import stats
+    from scipy import special
 
-    wanted = (gain / (errors.quantile(level) + float(stats.norm.ppf(WANTED)))) ** 2
+    wanted = (gain / (errors.quantile(level) + float(special.ndtri(WANTED)))) ** 2
     by_seeds, by_cases = errors.seeds + errors.interaction, errors.cases + errors.interaction
     return {
         "seeds_needed": _times(by_seeds, wanted - errors.cases, seeds, least=2) if by_seeds else None,

@@ -52,9 +52,9 @@ class Comparison:
         error = self.errors.standard_error
         if error < NO_ERROR:
             return 1.0 if abs(self.difference) < NO_ERROR else 0.0
-        from scipy import stats
+        from scipy import special
 
-        return float(2 * stats.t.sf(abs(self.difference) / error, self.errors.freedom))
+        return float(2 * special.stdtr(self.errors.freedom, -abs(self.difference) / error))
 
     def interval(self, level: float) -> tuple[float, float]:
         """Both ends of the interval that misses with the chance `level`, no wider than differences can be."""

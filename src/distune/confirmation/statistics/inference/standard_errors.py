@@ -52,9 +52,9 @@ class Errors:
 
     def quantile(self, level: float = LEVEL) -> float:
         """Half the width, in standard errors, of a two-sided interval that misses with the chance `level`."""
-        from scipy import stats
+        from scipy import special  # its functions cost a fiftieth of those of scipy.stats, and give the same
 
-        return float(stats.t.ppf(1 - level / 2, self.freedom))
+        return float(special.stdtrit(self.freedom, 1 - level / 2))
 
     def scaled(self, factor: float) -> Errors:
         """The errors of the same mean in other units, of which one was so many."""
