@@ -115,6 +115,7 @@ def read_without_being_able_to_write(folder: Path) -> None:
     assert studies_in(folder) == 1
 
 
+@pytest.mark.slow
 def test_a_study_on_a_read_only_disk_is_read() -> None:
     with tempfile.TemporaryDirectory() as name:  # pytest's own folders are shut to others
         tuned(Path(name) / "study.db")
