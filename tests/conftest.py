@@ -31,11 +31,14 @@ hypothesis.settings.load_profile("untimed")
 
 CACHES = itertools.count()
 
+gc.disable()
+
 
 def pytest_collection_finish() -> None:
-    """What all modules and tests are made of stays; the search for garbage need not look at it again and again."""
-    gc.collect()
+    """What all modules and tests are made of stays; the search for garbage looks at it never, and seldom at the rest."""
     gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
