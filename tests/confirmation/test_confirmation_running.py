@@ -97,6 +97,7 @@ def test_what_takes_long_within_a_run_is_shown_and_when_all_end(
     train_all(jobs(3), SimulatedExecutor(slow), show=lines.append)
     assert lines.count("base seed 0: encoding images: 3 of 9") == 20 / SHOW_SECONDS
     assert "1/3  base seed 0: dev score 0.6000, all end in 40 s" in lines
+    assert "2/3  base seed 1: dev score 0.6000, all end in 20 s" in lines
     at_once = list[str]()
     train_all(jobs(2), SimulatedExecutor(slow, workers=2), show=at_once.append)
     assert not any("seed 1: encoding" in line for line in at_once), "of several runs the first is shown"

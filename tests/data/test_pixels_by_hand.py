@@ -104,6 +104,14 @@ def test_percentiles_are_values_of_the_picture(
     assert scaled(values, PixelRules(percentiles=percentiles)).tolist() == expected.tolist()
 
 
+def test_what_is_no_number_is_black_and_what_is_beyond_all_numbers_is_the_end_of_its_side() -> None:
+    values = np.array([[np.nan, -np.inf, np.inf, 0.0], [1.0, 2.0, 3.0, 4.0]])
+    whole = PixelRules(percentiles=(0.0, 100.0))
+    assert scaled(values, whole).tolist() == [[0, 0, 255, 0], [64, 128, 191, 255]]
+    largest = np.finfo(np.float64).max
+    assert scaled(np.array([[-largest, 0.0, largest / 2, largest]]), whole).tolist() == [[0, 128, 191, 255]]
+
+
 def test_where_percentiles_agree_the_whole_range_is_shown() -> None:
     for dtype in (np.int16, np.float64):
         values = np.array([[5] * 99 + [9]], dtype)

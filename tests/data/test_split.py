@@ -79,6 +79,13 @@ def test_rare_combinations_are_spread_by_their_first_label() -> None:
         assert np.bincount(assigned[1::2]).tolist() == [28, 6, 6]
 
 
+def test_a_class_of_one_small_group_is_in_train() -> None:
+    labels = [("common",)] * 40 + [("rare",)]
+    for seed in range(20):
+        assigned = assign_splits(labels, [str(n) for n in range(41)], fractions=(0.2, 0.4, 0.4), seed=seed)
+        assert assigned[40] == 0
+
+
 def test_large_groups_are_placed_first_and_small_ones_fill_up() -> None:
     groups = ["large"] * 30 + [str(n) for n in range(30)]
     for seed in range(10):

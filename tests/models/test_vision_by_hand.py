@@ -67,6 +67,11 @@ def test_the_stages_of_the_family(
         "all layers, named one by one, are the whole model"
     )
     assert place == len(blocks) and SIZES[number].image_size == size
+    assert {
+        (norm.eps, norm.momentum)
+        for norm in Block(8, 8, 3, 1, 4).modules()
+        if isinstance(norm, nn.BatchNorm2d)
+    } == {(1e-3, 0.01)}
     assert not Block(8, 8, 3, 2, 1).has_shortcut, "what strides is smaller than what it reads"
 
 

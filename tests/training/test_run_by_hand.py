@@ -6,6 +6,7 @@ import logging
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +26,7 @@ from distune.errors import DataError
 from distune.models.parameters import trained_state
 from distune.store import Store, key_of
 from distune.training import run as run_module
-from distune.training.callbacks import Callback, EpochRecord
+from distune.training.callbacks import Callback, EpochRecord, StopTraining
 from distune.training.devices import Compute
 from distune.training.files import run_folder
 from distune.training.files.run_folder import ENVIRONMENT, environment, openings, read_metrics, read_results
@@ -38,7 +39,7 @@ from distune.training.scoring.evaluation import evaluate
 from distune.training.scoring.missing_modalities import scores_apart
 from distune.training.student import build_student, student_seed
 from distune.training.teacher.check import run_warning
-from distune.training.teacher.teacher import Teacher, TeacherStage
+from distune.training.teacher.teacher import Teacher, TeacherStage, _Seen
 from tests.stand_ins import refusing_as
 
 MakeConfig = Callable[..., Config]
@@ -471,3 +472,38 @@ def test_a_teacher_is_built_with_its_own_weights(make: Callable[..., Any]) -> No
     made = Teacher([], known, [], {}, stage)
     assert all((value == 0.5).all() for value in made.model().parameters())
     assert made.model_seed == model_seed(job.config, "teacher")
+
+
+@pytest.mark.parametrize("missing", ["stop", "allow"])
+def test_a_teacher_has_a_vector_for_an_absent_input_where_rows_may_lack_one(
+    tiny_config: MakeConfig, make: Callable[..., Any], missing: str
+) -> None:
+    job = make(_Run)
+    steps = InputSteps(job.table, job.config.data, job.store, CPU, job.config.seed)
+    stage = TeacherStage(tiny_config(data__missing=missing), job.table, "data", steps, job.store, CPU)
+    assert stage.build().can_miss is (missing == "allow")
+
+
+def test_epochs_of_a_teacher_are_passed_on_and_counted_until_one_stops_it() -> None:
+    class Third(Callback):
+        def __init__(self) -> None:
+            self.seen: list[object] = []
+
+        def on_replay(self, stage: str, epochs: int) -> None:
+            self.seen.append((stage, epochs))
+
+        def on_epoch_end(self, record: EpochRecord) -> None:
+            self.seen.append(record.epoch)
+            if record.epoch == 3:
+                raise StopTraining
+
+    callback = Third()
+    passed = _Seen(callback)
+    passed.on_replay("teacher", 1)
+    for epoch in (1, 2, 3):
+        record = EpochRecord("teacher", epoch, 1.0, 1.0, 0.0, 0.5, {}, 1e-3, 1.0)
+        assert not passed.stopped
+        with pytest.raises(StopTraining) if epoch == 3 else nullcontext():
+            passed.on_epoch_end(record)
+        assert passed.epochs == epoch
+    assert passed.stopped and callback.seen == [("teacher", 1), 1, 2, 3]

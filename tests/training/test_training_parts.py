@@ -94,6 +94,8 @@ def test_batches_keep_image_text_label_and_row_together() -> None:
             assert torch.equal(batch.text_mask.sum(1), 1 + batch.rows % 5)
             assert not batch.text[~batch.text_mask].any()
             seen |= set(zip(batch.rows.tolist(), batch.views.tolist(), strict=True))
+            first = np.random.default_rng(5).integers(3, size=30)[batch.rows.numpy()]
+            assert batch.views.tolist() == ((first + epoch) % 3).tolist(), "the next one in each epoch"
     assert seen == {(int(row), view) for row in rows for view in range(3)}
 
 

@@ -74,6 +74,13 @@ def test_without_an_error_the_interval_is_that_of_a_proportion_among_the_cases()
     )
 
 
+def test_a_share_of_none_or_of_all_begins_or_ends_there() -> None:
+    """1 - 0.025^(1/10) = 0.3085 is the share of which no case in ten is shown in one sample of forty."""
+    nothing_varies = Errors(0.0, 0.0, 0.0, 9.0)
+    assert bounds(0.0, nothing_varies, 10) == pytest.approx((0.0, 0.3085), abs=1e-4)
+    assert bounds(1.0, nothing_varies, 10) == pytest.approx((0.6915, 1.0), abs=1e-4)
+
+
 def test_the_ends_of_a_share_on_the_scale_of_its_odds_by_hand() -> None:
     """1.96 * 0.02 / (0.8 * 0.2) = 0.245 on either side of log(4) = 1.3863."""
     assert bounds(0.8, Errors(0.02**2, 0.0, 0.0, 1e9), 100) == pytest.approx((0.7579, 0.8363), abs=1e-4)

@@ -272,6 +272,17 @@ def test_the_degrees_of_freedom_are_satterthwaites() -> None:
     assert seeds > both and cases > both
     assert found.freedom == pytest.approx((cases + seeds - both) ** 2 / spread)
     assert (found.cases, found.seeds, found.interaction) == pytest.approx((cases - both, seeds - both, both))
+    assert errors_of([table_[:, :1]]).freedom == pytest.approx(5), "of one seed the cases have them all"
+    assert errors_of([np.full((6, 3), 0.5)]).freedom == 5, "where nothing varies"
+
+
+def test_errors_in_other_units_are_as_many_times_as_large_squared() -> None:
+    assert Errors(1.0, 2.0, 3.0, 7.0).scaled(0.5) == Errors(0.25, 0.5, 0.75, 7.0)
+
+
+def test_a_gain_far_beyond_its_error_needs_two_seeds_and_two_cases() -> None:
+    found = needs(Errors(1e-6, 1e-6, 1e-6, 9.0), 0.5, family_level(1), seeds=3, cases=20)
+    assert found == {"seeds_needed": 2, "cases_needed": 2}
 
 
 @pytest.mark.parametrize("specificity", [0.5, 0.8, 0.9])
