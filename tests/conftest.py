@@ -31,11 +31,11 @@ hypothesis.settings.load_profile("untimed")
 
 CACHES = itertools.count()
 
-gc.disable()
+gc.disable()  # until all tests are collected
 
 
 def pytest_collection_finish() -> None:
-    """What all modules and tests are made of stays; the search for garbage looks at it never, and seldom at the rest."""
+    """What modules and tests are made of stays: the search for garbage never looks at it, and seldom at the rest."""
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
     gc.enable()

@@ -19,7 +19,7 @@ from distune.data.ragged import Ragged
 from distune.data.table import MISSING, Task
 from distune.data.tokenizer import HashTokenizer
 from distune.errors import DataError, UserError
-from distune.prediction.answers import Answers, as_cell
+from distune.prediction.answers import NO_LABELS, SEPARATORS, Answers, as_cell, label_separator, no_label
 from distune.prediction.evaluation import _remarks, evaluate, evaluation_of
 from distune.prediction.example_pixels import array_of, encoder_pixels
 from distune.prediction.examples import Example, examples_of
@@ -178,6 +178,10 @@ def test_answers_are_written_with_six_digits_and_no_label_by_its_name() -> None:
     answers = Answers((TASK,), np.array([0]), ("a",), (np.array([[0.87654321, 0.12345679]]),))
     assert answers.table() == [["a", "short", "0.876543", "0.123457"]]
     assert [as_cell(answer, "xyz") for answer in ("x", ("x", "y"), ())] == ["x", "x;y", "none"]
+    for taken in (SEPARATORS, NO_LABELS):
+        first = {SEPARATORS: label_separator, NO_LABELS: no_label}[taken]
+        assert [first(taken[:count]) for count in range(len(taken))] == list(taken)
+        assert first(taken) == taken[-1], "where all are taken"
 
 
 @pytest.mark.parametrize("odd", [";", "none", ";|", ";|/", "no label", "|"])

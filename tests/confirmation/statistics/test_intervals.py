@@ -6,13 +6,32 @@ from scipy import stats
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from distune.confirmation.statistics.inference.intervals import (
+    accuracy,
     bounds,
     interval_over_cases,
     interval_over_seeds,
     of_class,
 )
-from distune.confirmation.statistics.inference.pseudovalues import counts_by_case
+from distune.confirmation.statistics.inference.pseudovalues import Counts, counts_by_case
+from distune.confirmation.statistics.inference.significance import compare_scores
 from distune.confirmation.statistics.inference.standard_errors import Errors
+
+
+def test_the_accuracy_of_a_single_example_is_all_or_nothing() -> None:
+    for hit in (0.0, 1.0):
+        one = Counts(np.array([[[hit, 0.0]]]), np.array([[[1.0, 0.0]]]), np.array([[[1.0, 0.0]]]))
+        assert accuracy([one]).tolist() == [[hit]]
+
+
+@pytest.mark.parametrize(("lowest", "widest"), [(0.0, 1.0), (-1.0, 2.0)])
+def test_no_difference_is_wider_than_from_the_lowest_score_to_the_highest(
+    lowest: float, widest: float
+) -> None:
+    answers = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    found = compare_scores(
+        ("a", np.array([0.9, 0.7]), answers), ("b", np.array([0.1, 0.2]), answers), examples=3, lowest=lowest
+    )
+    assert found.widest == widest and (found.examples, found.groups) == (3, 3)
 
 
 class TestIntervalOverSeeds:
