@@ -460,6 +460,8 @@ def test_the_whole_audit_leaves_out_what_has_no_label_or_too_many_classes(tmp_pa
     kinds = [found.kind for found in report.findings]
     assert "many_classes" in kinds and "no_test_split" in kinds and "no_groups" in kinds
     assert "duplicate_images_across_splits" not in kinds  # the copy has no label
+    held_out: tuple[Split, ...] = (*splits[:4], "test", "unlabelled")
+    assert "no_test_split" not in [found.kind for found in audit(replace(one, splits=held_out)).findings]
     (words,) = [found for found in report.findings if found.kind == "words_alone"]
     assert words.title.startswith("kind: ") and words.severity == "severe"
     assert [section.title for section in report.sections][:2] == ["Participant flow", "Class balance"]

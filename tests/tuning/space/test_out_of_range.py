@@ -184,7 +184,10 @@ def test_which_encoders_a_value_may_keep_from_being_built(
             },
             [],
         ),  # some trials start from its layers
-        ({"distillation__beta": 0, "distillation__loss": "combined"}, []),
+        (
+            {"distillation__beta": 0, "distillation__loss": "combined", "study": {"only": ["student_lr"]}},
+            [],
+        ),  # has other terms
         ({"distillation__beta": 0, "distillation__loss": "vanilla", "study": {"tune_loss": True}}, []),
         ({"distillation__beta": 1e-9, "distillation__loss": "vanilla"}, []),
         (

@@ -612,6 +612,18 @@ def test_an_sqlite_file_may_have_any_name(path, url):
     assert sqlite_file(make_url(found)) == Path(path) and (url is None or found == url)
 
 
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///file:a%2520b.db?uri=true", "a b.db"),
+        ("sqlite:///file:a.db", "file:a.db"),
+        ("sqlite:///a.db?uri=true", "a.db"),
+    ],
+)
+def test_only_an_uri_is_read_as_one(url, path):
+    assert sqlite_file(make_url(url)) == Path(path)
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_no_storage(url):
     with pytest.raises(UserError, match="in memory"):

@@ -102,8 +102,6 @@ def audit(table: Table) -> AuditReport:
 def _with_few_classes(table: Table) -> Table:
     """The table with the tasks whose classes are few enough to be learned from words and file headers in seconds."""
     kept = [position for position, task in enumerate(table.tasks) if len(task.classes) <= MOST_CLASSES]
-    if len(kept) == len(table.tasks):
-        return table
     return replace(
         table, tasks=tuple(table.tasks[position] for position in kept), labels=table.labels[:, kept]
     )

@@ -124,5 +124,4 @@ def sign_twins(values: Iterable[str]) -> list[tuple[str, ...]]:
     by_look: dict[str | Decimal, list[str]] = {}
     for value in dict.fromkeys(values):
         by_look.setdefault(_bare(_look(value.translate(_ALIKE))), []).append(value)
-    several = [same for same in by_look.values() if len(same) > 1]
-    return [tuple(same) for same in several if len({_look(value) for value in same}) > 1]
+    return [tuple(same) for same in by_look.values() if len({_look(value) for value in same}) > 1]
