@@ -35,10 +35,11 @@ def test_a_record_is_read_as_it_was_written_and_never_when_it_was_changed(tmp_pa
         assert was_changed(page, record) is True
     assert was_changed(record, record) is None and was_changed(page, tmp_path / "none") is None
     for changes in ({"score": 0.6}, {"more": 1}, {"files": {}}, {"checksum": "00000000"}):
-        record.write_text(json.dumps({**held, **changes}))
-        with pytest.raises(ValueError, match="changed"):
-            read_sealed(record)
-        assert was_changed(page, record) is None
+        for indent in (None, 2):  # and as it is written
+            record.write_text(json.dumps({**held, **changes}, indent=indent) + "\n")
+            with pytest.raises(ValueError, match="changed"):
+                read_sealed(record)
+            assert was_changed(page, record) is None
     record.write_text(json.dumps({name: held[name] for name in ("score", "name", "files")}))
     with pytest.raises(ValueError, match="changed"):  # its checksum was taken away
         read_sealed(record)
