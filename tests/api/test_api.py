@@ -38,7 +38,7 @@ pandas = pytest.importorskip("pandas")
 def in_process(code: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"PYTHONPATH": str(SRC), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(SRC), "PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
     )
@@ -203,7 +203,7 @@ def test_an_audit_and_a_check_leave_the_process_as_it_was(tiny_config: Callable[
 
 
 FIRST_CALLS = """
-import random, distune
+import random, sys, distune
 from distune import Config
 from distune.errors import UserError
 for call in (
@@ -218,12 +218,13 @@ for call in (
     except (UserError, TypeError):
         pass
     print(random.getstate() == before)
+assert "torch._dynamo" not in sys.modules, "a call imports torch's compiler"
 """
 
 
 @pytest.mark.slow
-def test_the_first_calls_draw_no_random_number_of_the_caller_s(tmp_path: Path) -> None:
-    """Packages that are imported then draw some."""
+def test_the_first_calls_draw_no_random_number_of_the_caller_s_and_import_no_compiler(tmp_path: Path) -> None:
+    """Packages that are imported then draw some; torch's compiler takes a second."""
     assert in_process(f"import os; os.chdir({str(tmp_path)!r})\n{FIRST_CALLS}").split() == ["True"] * 7
 
 

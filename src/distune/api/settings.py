@@ -55,8 +55,7 @@ def restored() -> Iterator[None]:
         from distune.training.torch_settings import torch_defaults
 
         threads, verbosity = torch.get_num_threads(), optuna.logging.get_verbosity()
-        deterministic = torch.are_deterministic_algorithms_enabled()
-        warns = torch.is_deterministic_algorithms_warn_only_enabled()
+        deterministic = _deterministic()
         has_begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         devices = range(torch.cuda.device_count()) if has_begun else ()
         try:
@@ -69,5 +68,17 @@ def restored() -> Iterator[None]:
                 yield
         finally:
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+            if _deterministic() != deterministic:  # setting it imports torch's compiler, which takes a second
+                is_on, warns = deterministic
+                torch.use_deterministic_algorithms(is_on, warn_only=warns)
             optuna.logging.set_verbosity(verbosity)
+
+
+def _deterministic() -> tuple[bool, bool]:
+    """Whether torch takes deterministic kernels alone, and only warns where there is none."""
+    import torch
+
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
