@@ -83,7 +83,7 @@ def test_trials_outside_the_space_do_not_count() -> None:
 def test_trials_inside_the_space_are_enough_from_the_stated_number_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module._Forest, "shares", lambda self, scores: np.full(3, len(scores)))
+    monkeypatch.setattr(module, "_shares", lambda columns, owners, scores: np.full(3, len(scores)))
     outside = TrialRecord(100, "complete", 9.0, {"a": 7.0})
     assert isinstance(importance(study(*trials(HALF - 1), outside)), Unknown)
     found = importance(study(*trials(HALF), outside))

@@ -78,13 +78,12 @@ def importance(study: StudyRecord) -> Importance | Unknown:
     blocks = [_columns(study.space[name], [trial.params[name] for trial in trials]) for name in names]
     columns = np.concatenate(blocks).T
     owners = np.repeat(np.arange(len(names)), [len(block) for block in blocks])
-    forest = _Forest(columns, owners)
-    found = forest.shares(scores)
+    found = _shares(columns, owners, scores)
     rng = np.random.default_rng(0)
     largest = []
     for done in range(SHUFFLES):
         report_progress("importances", done, SHUFFLES)
-        largest.append(forest.shares(scores[_shuffled(len(trials), rng)]).max())
+        largest.append(_shares(columns, owners, scores[_shuffled(len(trials), rng)]).max())
     report_progress("importances", SHUFFLES, SHUFFLES)
     shares = [Share(name, float(share)) for name, share in zip(names, found, strict=True)]
     return Importance(
@@ -143,32 +142,11 @@ def _columns(parameter: Parameter, values: Sequence[Any]) -> NDArray[np.float32]
     return np.array([[(type(value), value) == choice for value in values] for choice in choices], np.float32)
 
 
-class _Forest:
-    """A random forest that is grown on other scores again and again; all draw the same trials for the same trees.
+def _shares(
+    columns: NDArray[np.float32], owners: NDArray[np.int64], scores: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Each parameter's share of the splits that a forest makes in its columns."""
+    from sklearn.ensemble import RandomForestRegressor
 
-    Args:
-        columns: what it splits, (trials, columns).
-        owners: of which parameter each column is.
-    """
-
-    def __init__(self, columns: NDArray[np.float32], owners: NDArray[np.int64]):
-        from sklearn.ensemble import RandomForestRegressor
-
-        self._columns, self._owners = columns, owners
-        forest = RandomForestRegressor(TREES, max_depth=DEPTH, random_state=0)
-        forest.fit(columns, np.zeros(len(columns)))
-        drawn = [np.bincount(rows, minlength=len(columns)) for rows in forest.estimators_samples_]
-        self._trees = list(zip(forest.estimators_, drawn, strict=True))
-
-    def shares(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Each parameter's share of the splits that it makes in its columns."""
-        from sklearn import config_context
-
-        with config_context(skip_parameter_validation=True):  # which takes as long as a tree
-            grown = [
-                tree.fit(self._columns, scores, sample_weight=drawn, check_input=False).feature_importances_
-                for tree, drawn in self._trees
-            ]
-        split = [each for each in grown if each.any()]
-        mean = np.mean(split, axis=0) if split else np.zeros(len(self._owners))
-        return np.bincount(self._owners, mean / (mean.sum() or 1.0)).astype(np.float64)
+    forest = RandomForestRegressor(TREES, max_depth=DEPTH, random_state=0).fit(columns, scores)
+    return np.bincount(owners, forest.feature_importances_).astype(np.float64)
