@@ -55,6 +55,9 @@ def test_attention_makes_no_plan_for_each_length_of_a_text(
     monkeypatch: pytest.MonkeyPatch, deterministic: bool
 ) -> None:
     Uninitialised(monkeypatch)
+    monkeypatch.setenv(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # which a deterministic run sets, and this test puts back
     with torch_defaults():
         assert torch.backends.cuda.cudnn_sdp_enabled()
         compute_for(TrainingConfig(device="cuda", deterministic=deterministic))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from pretended import PretendedDevice, pretended
 from distune.config import Config, with_values
 from distune.confirmation import course
 from distune.confirmation.confirm import confirm
+from distune.data import Table, read_table
+from distune.setup import estimate as estimate_module
 from distune.store import Store
 from distune.training.callbacks import Callback, EpochRecord, StopTraining
+from distune.training.devices import Compute
 from distune.training.files import checkpoint
 from distune.training.run import run
 from distune.tuning.executors.base import Executor
@@ -37,6 +41,24 @@ SHORT = {
     "training__precision": "auto",
     "training__batch_size": 40,
 }
+
+
+@pytest.mark.parametrize("kind", ("cpu", *KINDS))
+def test_an_estimate_tries_a_whole_batch_on_a_gpu(
+    kind: str, tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+    inputs = estimate_module._inputs
+
+    def counting(model: Any, config: Config, table: Table, count: int, compute: Compute) -> Any:
+        tried.append(count)
+        return inputs(model, config, table, count, compute)
+
+    monkeypatch.setattr(estimate_module, "_inputs", counting)
+    config = tiny_config(training__device="auto", training__batch_size=10, training__precision="fp32")
+    with pretended(kind) if kind != "cpu" else nullcontext():
+        found = estimate_module.estimate(config, read_table(config.data))
+    assert tried == ([4, 4] if kind == "cpu" else [10, 10]) and found.further_s > 0
 
 
 class StopAfter(Callback):

@@ -178,10 +178,9 @@ def test_answers_are_written_with_six_digits_and_no_label_by_its_name() -> None:
     answers = Answers((TASK,), np.array([0]), ("a",), (np.array([[0.87654321, 0.12345679]]),))
     assert answers.table() == [["a", "short", "0.876543", "0.123457"]]
     assert [as_cell(answer, "xyz") for answer in ("x", ("x", "y"), ())] == ["x", "x;y", "none"]
-    for taken in (SEPARATORS, NO_LABELS):
-        first = {SEPARATORS: label_separator, NO_LABELS: no_label}[taken]
-        assert [first(taken[:count]) for count in range(len(taken))] == list(taken)
-        assert first(taken) == taken[-1], "where all are taken"
+    for first_free, words in ((label_separator, SEPARATORS), (no_label, NO_LABELS)):
+        assert [first_free(words[:taken]) for taken in range(len(words))] == list(words)
+        assert first_free(words) == words[-1], "where all are taken"
 
 
 @pytest.mark.parametrize("odd", [";", "none", ";|", ";|/", "no label", "|"])

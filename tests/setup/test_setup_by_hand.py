@@ -448,7 +448,7 @@ def test_what_check_says(monkeypatch: pytest.MonkeyPatch, tiny_config: Callable[
 
     monkeypatch.setattr(check_module, "estimate", full)
     short = check_module.check(plain, "c.yaml")
-    assert short.estimate is None and short.remarks[0].startswith("no estimate:")
+    assert short.estimate is None and short.remarks[0].startswith("no estimate: 4 examples")
     labels = np.where(np.array(table.splits)[:, None] == "test", 0, table.labels)
     tasks = (replace(table.tasks[0], score="auroc"), table.tasks[1])
     table = replace(table, groups=tuple(f"g{n % 2}" for n in range(len(table))), labels=labels, tasks=tasks)

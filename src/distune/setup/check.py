@@ -10,14 +10,16 @@ from distune.data.audit.audit import audit
 from distune.data.demo.demo import without_writing
 from distune.data.table import Table
 from distune.setup.downloads import download_lines
-from distune.setup.estimate import NO_MEMORY, Estimate, estimate
+from distune.setup.estimate import NO_MEMORY, Estimate, estimate, examples_tried
 from distune.store.store import cache_folder
+from distune.training.devices import resolve_device
 from distune.training.scoring.scores import undefined_scores
 from distune.tuning.space.inert import inert_values, without_effect
 from distune.tuning.space.without_effect import ignored_in
 from distune.tuning.study_dataset import leaks
 from distune.tuning.tune import base_of, refused, search_space, values_outside
 from distune.utils.short_repr import short_repr
+from distune.utils.text import counted
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,10 @@ def check(config: Config, source: str, *, estimates: bool = True) -> Checked:
             try:
                 measured = estimate(looked_at, table)
             except NO_MEMORY as error:
-                remarks.append(
-                    f"no estimate: the memory does not hold a few examples, on a GPU a batch ({type(error).__name__}); "
-                    "a smaller training.batch_size, or a larger training.accumulation, takes less"
+                tried = counted(
+                    examples_tried(config.training, resolve_device(config.training.device)), "example"
                 )
+                remarks.append(f"no estimate: {tried} at once do not fit the memory ({type(error).__name__})")
         refusals = [*outside, *refused(looked_at)]
         if not config.study.accept_leaks:
             refusals += leaks(audit(table))

@@ -111,11 +111,9 @@ def bounds(mean: float, errors: Errors, cases: int, lowest: float = 0.0) -> tupl
 
     room = mean * (1 - mean)
     if errors.standard_error < NO_ERROR or room <= 0:
-        from scipy import stats
-
         right = mean * cases
-        low = float(stats.beta.ppf(LEVEL / 2, right, cases - right + 1)) if right > 0 else 0.0
-        high = float(stats.beta.ppf(1 - LEVEL / 2, right + 1, cases - right)) if right < cases else 1.0
+        low = float(special.betaincinv(right, cases - right + 1, LEVEL / 2)) if right > 0 else 0.0
+        high = float(special.betaincinv(right + 1, cases - right, 1 - LEVEL / 2)) if right < cases else 1.0
         return low, high
     half = errors.quantile() * errors.standard_error / room
     centre = float(special.logit(mean))

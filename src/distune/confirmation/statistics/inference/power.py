@@ -36,7 +36,8 @@ def power(errors: Errors, gain: float, level: float) -> float:
     from scipy import special
 
     shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    estimated = np.sqrt(2 * special.gammaincinv(errors.freedom / 2, shares) / errors.freedom)
+    chi_square = 2 * special.gammaincinv(errors.freedom / 2, shares)  # its quantiles
+    estimated = np.sqrt(chi_square / errors.freedom)
     return float(special.ndtr(gain / error - errors.quantile(level) * estimated).mean())
 
 
