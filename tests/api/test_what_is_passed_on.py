@@ -307,6 +307,7 @@ def test_looking_at_a_table_draws_nothing_from_the_caller(monkeypatch: pytest.Mo
     assert torch.get_num_threads() == threads, "a check measures as a run trains"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("is_on", "warns"), [(True, True), (True, False), (False, False)])
 def test_deterministic_kernels_are_put_back_with_their_kind(is_on: bool, warns: bool) -> None:
     torch.use_deterministic_algorithms(is_on, warn_only=warns)

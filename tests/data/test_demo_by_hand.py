@@ -217,6 +217,7 @@ def test_only_what_trains_makes_the_set(tmp_path: Path) -> None:
     assert not (tmp_path / "a set").exists()
 
 
+@pytest.mark.slow
 def test_a_command_that_only_looks_makes_no_set(tmp_path: Path) -> None:
     config = Config().replace(**{"data.reader": "demo", "data.root": str(tmp_path / "set")})
     with without_writing(config) as looked_at:

@@ -98,6 +98,7 @@ def _sha1(text: str) -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body would wait 40 ms behind its headers
     hub: HubServer
 
     def log_message(self, *_: Any) -> None:

@@ -82,6 +82,7 @@ def test_a_hub_that_refuses_for_good_is_asked_once(hub: HubServer, clock: Clock)
     assert len(hub.requests) == 1 and clock.now == 0
 
 
+@pytest.mark.slow
 def test_a_cut_download_resumes_where_it_stopped(
     hub: HubServer, clock: Clock, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,7 +123,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "results in a list": (RESULTS, _content(RESULTS, b"[]")),
     "results too deep": (RESULTS, _content(RESULTS, b"[" * 100_000)),
     "a config that is a list": (CONFIG, _content(CONFIG, b"[]")),
-    "a config too deep": (CONFIG, _content(CONFIG, b"[" * 5000)),
+    "a config too deep": (CONFIG, _content(CONFIG, b"[" * 600)),
     "a config of another student": (
         CONFIG,
         lambda folder: (folder / CONFIG).write_text(

@@ -16,7 +16,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 HOSTILE = {
     "alias bomb": (BOMB, "values"),
     "alias of itself": ("a: &a [*a]\n", "levels"),
-    "deep flow": ("a: " + "[" * 5000 + "]" * 5000, "levels"),
+    "deep flow": ("a: " + "[" * 600 + "]" * 600, "levels"),
     "deep block": ("\n".join(" " * i + "a:" for i in range(60)), "levels"),
     "long integer": ("seed: " + "9" * 5000, "number"),
     "long hexadecimal": ("seed: 0x" + "f" * 5000, "number"),

@@ -57,6 +57,7 @@ def _die_while_writing(root: Path) -> None:
     Store(root).get("step", {}, compute)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", ["evict", "clear", "get"])
 def test_drafts_of_dead_writers_are_removed(tmp_path: Path, done: str) -> None:
     process = forked(_die_while_writing, tmp_path)

@@ -54,6 +54,7 @@ def _ask_slowly(root: Path, log: Path) -> None:
     Store(root).get("step", INPUTS, compute)
 
 
+@pytest.mark.slow
 def test_two_processes_asking_at_once_compute_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
     asking = [forked(_ask_slowly, tmp_path / "c", log) for _ in range(3)]
@@ -74,6 +75,7 @@ def _write_forever(root: Path, log: Path) -> None:
     Store(root).get("step", INPUTS, compute)
 
 
+@pytest.mark.slow
 def test_killed_writer_leaves_no_half_entry(tmp_path: Path) -> None:
     root, log = tmp_path / "c", tmp_path / "log"
     process = forked(_write_forever, root, log)
