@@ -67,6 +67,14 @@ def test_what_does_not_match_is_refused(student: Encoder, token: str) -> None:
         matching_parts(encoder(2, 0.0), student)
 
 
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_layers_with_other_weights_beside_those_of_one_shape_are_refused(with_bias: bool) -> None:
+    teacher, student = encoder(1, 0.0), encoder(1, 0.0)
+    (student if with_bias else teacher).layers[0] = nn.Linear(2, 2, bias=False)
+    with pytest.raises(UserError, match="same layers"):
+        matching_parts(teacher, student)
+
+
 def test_a_teacher_with_frozen_layers_may_be_copied() -> None:
     teacher, student = encoder(2, 10.0, freeze="all"), encoder(2, 100.0)
     copy_layers(teacher, student)

@@ -75,6 +75,15 @@ def test_the_stages_of_the_family(
     assert not Block(8, 8, 3, 2, 1).has_shortcut, "what strides is smaller than what it reads"
 
 
+@pytest.mark.parametrize(("outputs", "shortcut"), [(8, 1.0), (6, 0.0)])
+def test_a_block_adds_what_it_reads_where_it_can(outputs: int, shortcut: float) -> None:
+    block, read = Block(8, outputs, 3, 1, 4).eval(), torch.randn(2, 8, 5, 5)
+    changed = block.project(block.filter(block.expand(read)))
+    assert torch.equal(block(read), changed + shortcut * read[:, :outputs])
+    assert not any(getattr(layer, "bias", None) is not None for layer in block.modules()
+                   if isinstance(layer, nn.Conv2d)), "the weights that are published have none"  # fmt: skip
+
+
 def test_pixels_are_what_the_weights_were_trained_on() -> None:
     """(pixel - 127) / 128."""
     made = EfficientNetLite(0, layers=1, image_size=32)

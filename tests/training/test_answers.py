@@ -137,6 +137,11 @@ def test_a_batch_has_the_teachers_answers_of_its_rows_and_views(inputs: ModelInp
             found.text_feature[:, 0], batch.rows.float()
         )  # of one view, as a teacher without image answers
         assert found.image_map is not None and torch.equal(found.image_map[:, 8], number)
+        without = replace(targets, features={"image_feature": numbered(4)}).at(
+            replace(batch, targets=batch.targets[:3])
+        )
+        assert without.image_map is not None and without.image_map.shape == (len(number), 0), "none was asked"
+        assert without.text_feature is None
     assert seen == {0, 1}
 
 

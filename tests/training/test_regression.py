@@ -137,6 +137,13 @@ def test_without_inputs_the_shares_of_train_are_answered() -> None:
         np.testing.assert_allclose(answer(np.array([2])), [np.mean(labels, axis=0)])
 
 
+def test_a_label_that_is_always_there_takes_no_penalty_from_the_others() -> None:
+    table = table_of((Task("s", ("x", "y"), "multi_label"),), [[1, 0], [1, 1], [1, 0], [1, 1]], "ttdd")
+    about, answer = fitted(table, 0, np.array([[-1.0], [1.0], [-1.0], [1.0]]), (1.0, 2.0))
+    assert about == {"C": 1.0}
+    assert (answer(np.arange(4))[:, 0] == 1).all() and answer(np.arange(4))[3, 1] > 0.5
+
+
 def test_unknown_labels_are_not_learnt_from() -> None:
     table = table_of((Task("t", ("a", "b")),), [[0], [1], [MISSING], [0], [1]], "tttdd")
     inputs = np.array([[-1.0], [1.0], [50.0], [-1.0], [1.0]])

@@ -128,6 +128,9 @@ def test_agreement_about_one_class_shows_nothing() -> None:
     assert weighted_task_score(
         task, np.zeros((2, 1), np.int64), sure_of([0, 0], 3), np.ones((1, 2))
     ).tolist() == [0.0]
+    single = np.array([[1.0], [0.25], [0.0]])
+    found = weighted_task_score(task, np.array([[1]]), sure_of([2], 3), single)
+    np.testing.assert_array_equal(found, [0.0, 0.0, np.nan], "as a wrong answer alone does")
     apart = weighted_task_score(task, np.array([[0], [2]]), sure_of([2, 0], 3), np.ones((1, 2)))
     assert apart.tolist() == [-1.0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from distune.config import ModelConfig
@@ -91,7 +92,7 @@ def matching_parts(teacher: Encoder, student: Encoder) -> list[tuple[nn.Module, 
         ),
         (teacher.head, student.head),
     ]
-    if type(teacher) is not type(student) or not all(_match(*pair) for pair in pairs):
+    if type(teacher) is not type(student) or any(_shapes(theirs) != _shapes(ours) for theirs, ours in pairs):
         raise UserError(
             f"init_from_teacher: the teacher's {type(teacher).__name__} of width {teacher.width} and the student's "
             f"{type(student).__name__} of width {student.width} do not have the same layers; choose encoders of one "
@@ -100,6 +101,5 @@ def matching_parts(teacher: Encoder, student: Encoder) -> list[tuple[nn.Module, 
     return pairs
 
 
-def _match(source: nn.Module, target: nn.Module) -> bool:
-    theirs, ours = source.state_dict(), target.state_dict()
-    return theirs.keys() == ours.keys() and all(theirs[name].shape == ours[name].shape for name in ours)
+def _shapes(module: nn.Module) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in module.state_dict().items()}

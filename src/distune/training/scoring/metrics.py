@@ -99,7 +99,7 @@ def calibration_error(truth: NDArray[np.int64], probabilities: Floats, bins: int
     """
     confidence = probabilities.max(axis=1)
     correct = (probabilities.argmax(axis=1) == truth).astype(np.float64)
-    gaps = np.bincount(calibration_bin(confidence, bins), weights=correct - confidence, minlength=bins)
+    gaps = np.bincount(calibration_bin(confidence, bins), weights=correct - confidence)
     return float(np.abs(gaps).sum() / len(truth))
 
 

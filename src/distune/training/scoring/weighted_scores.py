@@ -92,7 +92,7 @@ def _quadratic_kappa(task: Task, truth: NDArray[np.int64], probabilities: Floats
     distance = np.subtract.outer(np.arange(classes), np.arange(classes)) ** 2
     total = counts.sum(axis=(1, 2))
     pairs = np.einsum("ri,rj->rij", counts.sum(2), counts.sum(1))
-    expected = (distance * ratio(pairs, total[:, None, None], empty=np.nan)).sum(axis=(1, 2))
+    expected = (distance * ratio(pairs, total[:, None, None])).sum(axis=(1, 2))
     kappa = 1.0 - ratio((distance * counts).sum(axis=(1, 2)), expected, empty=np.nan)
     # 0 where all examples are of one class and predicted so: nothing to disagree about, and nothing shown.
     return np.where(total > 0, np.nan_to_num(kappa), np.nan)

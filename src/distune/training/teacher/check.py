@@ -40,6 +40,8 @@ def teacher_warning(
     Examples:
         >>> teacher_warning(0.62, 0.88)[:56]
         'the teacher scores 0.6200 on dev, below its student, 0.8'
+        >>> teacher_warning(0.62, None, regression=0.7)[:56]
+        'the teacher scores 0.6200 on dev, below logistic regress'
         >>> teacher_warning(0.9, 0.88) is None
         True
     """
