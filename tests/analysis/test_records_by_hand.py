@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -346,6 +347,14 @@ def test_how_cells_were_understood_and_which_columns_are_not_read_is_said(
     lines = [f'0.5,"{cell}"' + (",1" if "," in header else "") for cell in rows]
     found = table(tmp_path, "\n".join([f"value,{header}", *lines]) + "\n")
     assert any(said in sentence for sentence in found.missing)
+
+
+def test_of_a_table_nothing_is_said_to_be_lacking_that_it_holds(tmp_path: Path) -> None:
+    whole = table(tmp_path, "number,value,values_0,state,params_x,params_y\n0,0.5,1,COMPLETE,a,1\n")
+    assert not re.search("Not read|choices and no numbers|States are taken", " ".join(whole.missing))
+    bare = table(tmp_path, "params_x\n1\n2\n")
+    assert [trial.params for trial in bare.trials] == [{"x": 1}, {"x": 2}] and not bare.complete
+    assert any("States are taken" in said for said in bare.missing)
 
 
 def test_a_pruned_trial_has_no_score_and_a_range_is_the_first_that_was_searched() -> None:

@@ -245,6 +245,7 @@ def test_foreign_text_is_one_harmless_line() -> None:
 
 def test_markdown_is_escaped_only_where_it_must_be() -> None:
     assert escape("[0.5, 2.0] a_b 2.5 {256} (x)") == "[0.5, 2.0] a_b 2.5 {256} (x)"
+    assert escape("w" * 400) == "w" * 400
     assert (
         escape("[a](b) _i_ *b* <b> http://x &amp;")
         == "[a\\](b) \\_i\\_ \\*b\\* &lt;b&gt; http:\\//x &amp;amp;"
@@ -257,14 +258,18 @@ def test_a_bar_within_code_ends_no_cell() -> None:
 
 
 @pytest.mark.parametrize(
-    ("equal", "said"),
+    ("equal", "compared", "said"),
     [
-        (0, "is significantly better than all of the 5"),
-        (3, "is not significantly better than 3 of"),
+        (0, 5, "is significantly better than all of the 5"),
+        (3, 5, "is not significantly better than 3 of"),
+        (0, 2, "is significantly better than all of the 2"),
+        (1, 2, "is not significantly better than 1 of"),
     ],
 )
-def test_trials_are_said_to_be_equal_only_where_the_same_examples_say_so(equal: int, said: str) -> None:
-    assert said in distinguished(DevNoise(1, 100, 40, 0.8, 0.7, 0.9, equal, 5))
+def test_trials_are_said_to_be_equal_only_where_the_same_examples_say_so(
+    equal: int, compared: int, said: str
+) -> None:
+    assert said in distinguished(DevNoise(1, 100, 40, 0.8, 0.7, 0.9, equal, compared))
 
 
 @pytest.mark.parametrize(

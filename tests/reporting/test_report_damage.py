@@ -367,10 +367,18 @@ def test_after_the_work_the_study_of_that_storage_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Any, ...]] = []
+    given: list[dict[str, Any]] = []
     monkeypatch.setattr(report, "read_study", lambda source, storage=None: asked.append((source, storage)))
-    monkeypatch.setattr(report, "_write", lambda study, out, **options: [out])
+    monkeypatch.setattr(report, "_write", lambda study, out, **options: given.append(options) or [out])
     assert report.refresh_report("s", tmp_path, storage="postgresql://h/d") == [tmp_path]
     assert asked == [("s", "postgresql://h/d")]
+    (tmp_path / "report.md").write_text("# A report\n\n## Most confident mistakes\n")
+    (tmp_path / "checklist.md").touch()
+    report.refresh_report("s", tmp_path)
+    assert given == [
+        {"examples": False, "checklist": None, "overwrite": False},
+        {"examples": True, "checklist": "tripod-ai", "overwrite": False},
+    ], "with what the earlier one showed"
 
 
 def test_after_the_work_a_file_in_the_place_of_a_report_is_named_and_kept(

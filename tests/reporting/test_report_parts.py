@@ -59,6 +59,8 @@ def test_paths_are_relative_inside_the_working_folder_and_whole_elsewhere(
     assert shown(tmp_path / "a" / "b") == "a/b" and shown(Path("a")) == "a" and shown(tmp_path) == "."
     assert shown(tmp_path.parent / "other") == str(tmp_path.parent / "other")
     assert shown(Path("..") / "other") == "../other"
+    deep = "/".join(["a" * 99] * 5)
+    assert shown(tmp_path / deep) == deep, "a path that is cut short leads nowhere"
     assert quoted(Path("a b")) == "'a b'" and quoted("a;b") == "'a;b'" and quoted("a") == "a"
 
 
@@ -113,6 +115,8 @@ def test_the_storage_is_said_where_the_tuning_command_would_begin_the_study_agai
     assert elsewhere == " --storage sqlite:///other/s.db"
     assert shell._storage_to_resume(study(folder=here, source=SERVER)) == f" --storage '{SERVER}'"
     assert shell._storage_to_resume(study(folder=there)) == ""
+    for place, file in ((there.absolute(), "other/s.db"), (there, f"{there.absolute()}.db")):
+        assert shell.named(study(folder=place, source=f"sqlite:///{file}")) == "other/s", "one place"
     assert shell._storage_to_resume(study(source="sqlite:///other/s.db")) == " --storage sqlite:///other/s.db"
 
 
