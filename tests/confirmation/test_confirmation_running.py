@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from distune.config import Config, with_values
+from distune.config import Config, as_dict, with_values
 from distune.confirmation.candidates import Candidate
 from distune.confirmation.jobs import Job, forget_other_versions, jobs_of
 from distune.confirmation.request import LEAST_GAIN, MOST_CASES, MOST_SEEDS, ConfirmRequest
@@ -23,6 +24,7 @@ from distune.tuning.trials import folds as folds_module
 from distune.tuning.trials import trial
 from distune.tuning.trials.messages import TrialTask
 from distune.tuning.trials.trial import PROGRESS
+from distune.utils.files.yaml_files import yaml_text
 from tests.tuning.simulated_workers import SimulatedExecutor, Work, WorkerDied
 
 
@@ -105,7 +107,9 @@ def test_what_takes_long_within_a_run_is_shown_and_when_all_end(
 
 def test_a_failure_is_tried_once_more_and_then_listed() -> None:
     script = Script(job0=["crash"], job1=["crash", "crash", "crash"], job2=["config", "config"])
-    trained = train_all(jobs(4), SimulatedExecutor(script))
+    lines = list[str]()
+    trained = train_all(jobs(4), SimulatedExecutor(script), show=lines.append)
+    assert [line.partition(" ")[0] for line in lines] == ["1/4", "2/4", "3/4", "4/4"], "a retry is no end"
     assert [script.attempts(number) for number in range(4)] == [2, 2, 1, 1]
     assert {number: failure.kind for number, failure in trained.failed.items()} == {1: "crash", 2: "config"}
     assert not trained.interrupted
@@ -141,11 +145,10 @@ def test_a_second_interrupt_waits_for_nobody() -> None:
 
 
 def test_a_disk_that_is_nearly_full_lets_running_jobs_end_and_begins_no_other() -> None:
-    script = Script()
-    trained = train_all(
-        jobs(5), SimulatedExecutor(script, workers=2), has_room=lambda: len(script.played) < 2
-    )
-    assert trained.low_disk and not trained.interrupted and not trained.failed
+    script, lines = Script(), list[str]()
+    executor = SimulatedExecutor(script, workers=2)
+    trained = train_all(jobs(5), executor, has_room=lambda: len(script.played) < 2, show=lines.append)
+    assert trained.low_disk and len(lines) == 2 and not trained.interrupted and not trained.failed
     assert [number for number, _ in script.played] == [0, 1]
     assert not train_all(jobs(5), SimulatedExecutor(Script())).low_disk
 
@@ -203,6 +206,14 @@ def test_a_run_that_is_not_done_is_written_into_no_link(linked: str, tmp_path: P
         run.mkdir(parents=True, exist_ok=True)
         (run / RESULTS).write_text('{"score": 1}')
     job.check_folder()
+
+
+def test_a_run_resumes_in_a_folder_of_its_own_config_alone(tmp_path: Path) -> None:
+    job = Job(0, "base", 1, with_values(Config(), {"seed": 1}), tmp_path)
+    (tmp_path / "config.yaml").write_text(yaml_text(as_dict(job.config)))
+    job.check_folder()
+    with pytest.raises(UserError, match=r"another config \(seed differ"):
+        replace(job, config=with_values(Config(), {"seed": 2})).check_folder()
 
 
 def test_folds_are_done_when_each_has_its_results(tmp_path: Path) -> None:

@@ -104,6 +104,9 @@ def test_among_equals_the_smallest_is_taken_and_the_base_before_others_of_its_si
         for each in found.candidates.values():  # with the same answers nothing says which is better
             assert each.probability_best == pytest.approx(1 / len(names))
             assert each.probability_better in (None, 0.5)
+    best = [contender("base", 1), contender("b", 2, parameters=same["b"])]
+    found = decide(best, answers, "test", searched=30, relevant_gain=0.01)
+    assert (found.contender, found.reason, found.best_holds_up) == ("b", "smallest_of_equals", False)
 
 
 @pytest.mark.parametrize(

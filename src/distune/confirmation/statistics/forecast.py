@@ -76,7 +76,7 @@ def _of_a_new_score(errors: Errors, known: int, seeds: int, cases: int) -> Error
     if seeds > 1:
         spread += by_seeds**2 / (seeds - 1)
     total = by_cases + by_seeds + by_both
-    return Errors(by_cases, by_seeds, by_both, max(1.0, total**2 / spread) if spread > 0 else known - 1.0)
+    return Errors(by_cases, by_seeds, by_both, total**2 / spread if spread > 0 else known - 1.0)
 
 
 def _ends(mean: float, errors: Errors) -> tuple[float, float]:
