@@ -198,6 +198,15 @@ def test_a_transfer_is_shown_and_ends_at_an_interrupt_on_a_terminal_and_in_a_log
     assert "fetching x" in said and ("20.0/50.0 MB" if is_terminal else "20 of 50 MB") in said
 
 
+@pytest.mark.parametrize(("total", "said"), [(999_999, ""), (1_000_000, "fetching x: 1.0 MB\n")])
+def test_what_is_there_at_once_is_not_announced_in_a_log(
+    total: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with shown("x", total) as transfer:
+        transfer.add(total)
+    assert capsys.readouterr().err == said
+
+
 def test_the_absence_of_a_file_is_noted_for_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 

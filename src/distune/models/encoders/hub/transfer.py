@@ -10,6 +10,8 @@ from typing import Any
 
 LINE_SECONDS = 10.0
 """Between two lines, where the output is no terminal."""
+WORTH_A_LINE = 1_000_000
+"""Bytes of a transfer that is announced there; a model's settings and words have fewer."""
 
 
 class Transfer:
@@ -66,7 +68,8 @@ def shown(title: str, total: int, interrupted: Callable[[], int] = lambda: 0) ->
         with _live(title, total) as show:
             yield Transfer(title, total, show, interrupted)
         return
-    _write(f"fetching {title}: {megabytes(total)} MB")
+    if total >= WORTH_A_LINE:
+        _write(f"fetching {title}: {megabytes(total)} MB")
     yield Transfer(title, total, _Lines(title), interrupted)
 
 
