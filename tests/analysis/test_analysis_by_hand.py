@@ -15,9 +15,9 @@ from distune.analysis.parameters.bounds import _place
 from distune.analysis.parameters.importance import _varies
 from distune.analysis.parameters.space import Parameter
 from distune.analysis.records.from_csv import _observed
-from distune.analysis.records.from_optuna import _run_folder
+from distune.analysis.records.from_optuna import _run_folder, run_folder_of
 from distune.analysis.records.schemas import ConfirmationForm
-from distune.analysis.records.sources import read_study
+from distune.analysis.records.sources import name_and_url, read_study
 from distune.analysis.records.study_record import TrialRecord
 from distune.errors import UserError
 from distune.utils.forms import fault
@@ -113,6 +113,10 @@ def test_a_run_folder_is_among_the_studies_or_where_its_study_was_moved_to(tmp_p
     (tmp_path / "t/trials/trial_0000").mkdir(parents=True)
     assert copied("/before/it/moved/t/trials/trial_0000") == tmp_path / "t/trials/trial_0000"
     assert copied("/before/it/moved/u/trials/trial_0000") is None and copied("/trial_0000") is None
+    about = {"folder": str(tmp_path / "t/trials/trial_0000")}
+    for more, folder in (({}, study / "trial_0000"), ({"copied_from": 0}, tmp_path / "t/trials/trial_0000")):
+        trial = optuna.trial.create_trial(value=0.5, user_attrs=about | more)
+        assert run_folder_of(trial, study) == folder
 
 
 @pytest.mark.slow
@@ -125,6 +129,8 @@ def test_a_file_with_a_single_study_is_that_study_whatever_it_is_called(tmp_path
     with pytest.raises(UserError, match="a, b"):
         read_study(tmp_path / "renamed.db")
     assert read_study("b", storage).name == "b"
+    optuna.delete_study(study_name="b", storage=storage)
+    assert name_and_url(tmp_path / "renamed.db") == ("a", storage)
 
 
 def _other(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -149,5 +155,9 @@ def test_the_names_of_a_confirmation_belong_together(
 ) -> None:
     numbers = copy.deepcopy(CONFIRMATION)
     assert fault(numbers, ConfirmationForm) is None
+    students = {
+        name: numbers["contenders"][name] | {"rank": 1} for name in numbers["recommendation"]["candidates"]
+    }
+    assert fault(numbers | {"contenders": students}, ConfirmationForm) is None
     damage(numbers)
     assert token in str(fault(numbers, ConfirmationForm))

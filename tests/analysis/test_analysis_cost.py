@@ -132,7 +132,8 @@ def test_wall_time_without_sessions_and_without_times() -> None:
     ]
     wall = cost(study_of(*trials)).wall
     assert isinstance(wall, Wall) and wall.seconds == 600
-    assert isinstance(cost(study_of(timed(0, "complete", None))).wall, Unknown)
+    for known in ({}, {"started": START}, {"finished": START}):
+        assert isinstance(cost(study_of(timed(0, "complete", 5, **known))).wall, Unknown)
 
 
 def test_stages_and_store_add_up_over_the_trials_that_record_them() -> None:

@@ -19,6 +19,7 @@ from distune.analysis.runs import (
     RunRecord,
     _joined,
     known_predictions,
+    read_confusions,
     read_curves,
     read_run,
     tasks_behind,
@@ -26,7 +27,7 @@ from distune.analysis.runs import (
 from distune.data.table import Task
 from distune.errors import UserError
 from distune.training.files.prediction_files import read_split_predictions
-from distune.training.files.run_folder import METRICS
+from distune.training.files.run_folder import METRICS, RESULTS
 
 
 def test_curves_survive_a_cut_off_line_and_a_repeated_epoch(tmp_path: Path) -> None:
@@ -107,6 +108,9 @@ def test_only_a_report_leaves_large_predictions_out(tmp_path: Path, monkeypatch:
     (tmp_path / METRICS).write_text('{"stage": "student", "epoch": 1, "dev_score": 0.5}\n')
     curves = read_curves(tmp_path)
     assert isinstance(curves, Unknown) and "larger than" in curves.reason
+    (tmp_path / RESULTS).write_text('{"splits": {"dev": {"tasks": {}}}}')
+    confusions = read_confusions(tmp_path)
+    assert isinstance(confusions, Unknown) and "larger than" in confusions.reason
     scored = read_split_predictions(tmp_path, "dev")
     assert scored is not None and scored.ids == ("1",) and scored.labels.tolist() == [[0]]
 

@@ -392,6 +392,13 @@ def test_a_teacher_could_be_pruned_where_the_study_says_so(recorded: Any, said: 
     assert from_optuna(study).prune_teacher is said
 
 
+def test_a_study_whose_leases_are_gone_has_the_sessions_that_were_written() -> None:
+    study = optuna.create_study()
+    assert from_optuna(study).sessions is None
+    study.set_user_attr("sessions", [{"started": "2026-01-02T08:00"}])
+    assert from_optuna(study).sessions == (Session(START, None, None, (), None),)
+
+
 def test_a_condition_is_on_one_value_or_several() -> None:
     entry = {"type": "int", "low": 1, "high": 2}
     for given, expected in (("ab", ("ab",)), (["a", "b"], ("a", "b")), (("a", "b"), ("a", "b"))):
