@@ -14,6 +14,7 @@ from torch import Tensor
 
 from distune.config import DistillationConfig
 from distune.distillation import LOSSES, DistillationLoss
+from distune.errors import UserError
 from distune.models.outputs import ModelOutput
 
 Batch = Any
@@ -277,3 +278,15 @@ def test_gradient_steps_bring_the_student_closer(name: str, make_batch: MakeBatc
         value(loss, batch).backward()
         optimizer.step()
     assert number(loss, batch) < 0.7 * start
+
+
+@pytest.mark.parametrize(("found", "said"), [(torch.ones(2), r"the shape \(2,\)"), (1.0, "float")])
+def test_a_term_is_one_number_in_a_tensor(make_batch: MakeBatch, found: Any, said: str) -> None:
+    class PerExample(DistillationLoss):
+        def compute(self, *_: Any) -> Any:
+            return found
+
+    batch = make_batch()
+    loss = PerExample(DistillationConfig(), batch.shapes)
+    with pytest.raises(UserError, match=f"PerExample: the term is of {said}"):
+        value(loss, batch)
