@@ -134,7 +134,7 @@ def test_tune_from_an_empty_cache_and_again_without_a_hub(
     monkeypatch.setattr(reporting, "installed", lambda: False)  # a report of each is no part of the proof
     config = small(name, data, tmp_path)
     hub.refuse(429, 20, match="/api/models")
-    command = ("tune", "--config", config, "--n-trials", "4", "--only", "student_lr,alpha,beta,T")
+    command = ("tune", "--config", config, "--n-trials", "2", "--only", "student_lr,alpha,beta,T")
     with monkeypatch.context() as patch:
         workers_in_this_process(patch)
         distune("first", *command)
@@ -146,9 +146,7 @@ def test_tune_from_an_empty_cache_and_again_without_a_hub(
     assert not hub.requests
     first, second = losses(tmp_path / "first"), losses(tmp_path / "second")
     assert first == second
-    assert len(first) == 4 and len({str(trial) for trial in first}) == 4, (
-        "each trial trains by its own values"
-    )
+    assert len(first) == 2 and first[0] != first[1], "each trial trains by its own values"
     (best,) = (tmp_path / "first").glob("logs/optuna/*/best_config.yaml")
     commits = [yaml.safe_load(best.read_text())["student"][kind]["revision"] for kind in ("vision", "text")]
     assert commits == [hub.commits(CATALOGUE[encoder].location)[0] for encoder in HUB_NAMES[2:]]
