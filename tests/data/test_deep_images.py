@@ -270,6 +270,7 @@ def test_the_rule_enters_keys_only_where_pixels_depend_on_it(tmp_path: Path) -> 
     Image.fromarray(deep).save(tmp_path / "c.png")
     Image.fromarray(deep).save(tmp_path / "c.tiff")
     assert not is_deep((tmp_path / "b.png").read_bytes())
+    assert not is_deep(b"II*\0\x08\0\0\0" + bytes(6)), "a TIFF that says nothing has one bit"
     Image.fromarray(np.zeros((2, 3, 2), np.uint8), "LA").save(tmp_path / "d.tiff")
     for name in ("b.png", "c.png", "c.tiff", "d.tiff"):
         content = (tmp_path / name).read_bytes()

@@ -22,6 +22,7 @@ from distune.data.pixels.decoder_messages import _stream
 from distune.data.pixels.dicom import dicom_header_of
 from distune.data.pixels.images import decode, pixels_of, read_pixels
 from distune.data.pixels.intensity import PixelRules, scaled, windowed
+from distune.data.pixels.several_pictures import holds_several
 from distune.data.readers.checks import checked_images, image_problems
 from distune.errors import DataError, UserError
 
@@ -173,6 +174,19 @@ def test_a_palette_is_of_16_bits_or_of_8_in_16(write: Write, bits: int, shift: i
     assert read_pixels(path).tolist() == [[[0, 0, 0], [10, 120, 250]]]
 
 
+def test_a_palette_may_be_in_segments(write: Write) -> None:
+    tables = {
+        key: value
+        for name, shade in (("Red", 250), ("Green", 120), ("Blue", 10))
+        for key, value in (
+            (f"{name}PaletteColorLookupTableDescriptor", [2, 0, 16]),
+            (f"Segmented{name}PaletteColorLookupTableData", np.array([0, 2, 0, shade << 8], np.uint16).tobytes()),
+        )
+    }  # fmt: skip
+    path = write("p.dcm", np.array([[0, 1]], np.uint8), PhotometricInterpretation="PALETTE COLOR", **tables)
+    assert read_pixels(path).tolist() == [[[0, 0, 0], [10, 120, 250]]]
+
+
 def test_of_several_frames_the_middle_one_or_the_named_one(write: Write) -> None:
     frames = np.stack([np.full((4, 4), 10 * n, np.uint8) for n in range(1, 6)])
     path = write("cine.dcm", frames)
@@ -180,12 +194,17 @@ def test_of_several_frames_the_middle_one_or_the_named_one(write: Write) -> None
     assert [int(read_pixels(f"{path}#frame={n}")[0, 0]) for n in range(1, 6)] == [10, 20, 30, 40, 50]
     (Path(path).parent / "old.dcm").write_bytes(Path(path).read_bytes()[132:])
     assert read_pixels(f"{Path(path).parent}/old.dcm#frame=2")[0, 0] == 20, "known by its suffix"
+    (Path(path).parent / "bare").write_bytes(Path(path).read_bytes())
+    assert read_pixels(f"{Path(path).parent}/bare#frame=2")[0, 0] == 20, "known by its content"
+    bare = dicom_header_of(f"{Path(path).parent}/bare")
+    assert bare is not None and bare.frames == 5
     with pytest.raises(UserError, match=r"frame 6.*has 5"):
         read_pixels(f"{path}#frame=6")
     paths = [*(str(write(f"{count}.dcm", frames[:count])) for count in (1, 2)), f"{path}#frame=6", str(path)]
     found = checked_images([*paths, f"{path}#frame=2"], 1.0)
     assert [each.is_one_of_several for each in found] == [False, True, False, True, False]
     assert [each.problem is not None for each in found] == [False, False, True, False, False]
+    assert [holds_several(each) for each in (*paths[:2], str(path))] == [False, True, True]
 
 
 def test_an_enhanced_file_windows_each_frame_by_its_own_group(write: Write) -> None:
@@ -222,14 +241,14 @@ def test_run_length_encoding_and_deflate(write: Write) -> None:
     assert np.array_equal(read_pixels(path), plain)
 
 
-def write_jpeg(write: Write, syntax: str, body: bytes) -> Path:
-    """A DICOM file of 64 x 64 pixels whose one frame is a compressed file."""
+def write_jpeg(write: Write, syntax: str, *frames: bytes) -> Path:
+    """A DICOM file of 64 x 64 pixels whose frames are compressed files, without a table of where they begin."""
     from pydicom import uid
     from pydicom.encaps import encapsulate
 
-    path = write("a.dcm", np.zeros((64, 64), np.uint8))
+    path = write("a.dcm", np.zeros((64, 64), np.uint8), NumberOfFrames=len(frames))
     file = pydicom.dcmread(path)
-    file.PixelData = encapsulate([body])
+    file.PixelData = encapsulate(list(frames), has_bot=False)
     file["PixelData"].is_undefined_length = True
     file.file_meta.TransferSyntaxUID = getattr(uid, syntax)
     file.save_as(path)
@@ -247,6 +266,14 @@ def test_a_damaged_jpeg_inside_is_a_bad_example(write: Write) -> None:
         damaged = whole[:place] + b"\xff\xd3" + whole[place + 2 :]  # a marker where none belongs
         with pytest.raises(UserError, match="damaged"):
             read_pixels(write_jpeg(write, "JPEGBaseline8Bit", damaged))
+
+
+def test_each_frame_of_jpegs_inside_is_found(write: Write) -> None:
+    bodies = [BytesIO() for _ in range(3)]
+    for number, body in enumerate(bodies):
+        Image.new("L", (64, 64), 50 * number).save(body, "JPEG")
+    path = write_jpeg(write, "JPEGBaseline8Bit", *(body.getvalue() for body in bodies))
+    assert [int(read_pixels(f"{path}#frame={n}")[0, 0]) for n in (1, 2, 3)] == [0, 50, 100]
 
 
 @pytest.mark.parametrize("syntax", ["JPEGBaseline8Bit", "JPEG2000Lossless", "JPEGLSLossless"])

@@ -231,6 +231,8 @@ def test_files_of_several_pictures_are_counted_in_a_note(wound: Path, form: str)
     (note,) = read_table(DataConfig(reader="wound", root=wound)).notes
     assert note.startswith("image: 2 files hold several pictures") and "'photos/1.png'" in note
     assert [holds_several(str(wound / f"photos/{number}.png")) for number in range(4)] == [False, True] * 2
+    (wound / "photos/0.png").write_bytes(b"no picture")
+    assert not holds_several(str(wound / "photos/0.png"))
 
 
 def test_a_window_that_no_image_is_deep_enough_for_is_noted(wound: Path) -> None:

@@ -48,7 +48,7 @@ def pixels(count: int, size: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 3, size, size), np.uint8)
 
 
-@pytest.mark.parametrize(("tokens", "freeze"), [("sequence", "none"), ("pooled", "all")])
+@pytest.mark.parametrize(("tokens", "freeze"), [("sequence", "none"), ("sequence", "all"), ("pooled", "all")])
 def test_a_student_answers_what_its_model_gives(
     tiny_config: Callable[..., Config], tokens: str, freeze: str
 ) -> None:

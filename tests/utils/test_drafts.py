@@ -44,3 +44,10 @@ def test_the_draft_of_a_living_process_and_what_only_looks_like_one_stay(
         write_text(tmp_path / "b", "whole")
         assert {*tmp_path.iterdir()} == before | {draft, tmp_path / "b"}
     assert (tmp_path / "a").exists()
+
+
+def test_a_draft_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    (tmp_path / "draft").touch()
+    for _ in range(2):
+        with drafts.held(tmp_path / "draft") as is_ours, drafts.held(tmp_path / "draft") as is_ours_too:
+            assert is_ours and not is_ours_too

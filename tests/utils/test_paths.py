@@ -237,3 +237,8 @@ def test_an_error_that_names_a_file_keeps_it(named: str | None) -> None:
     with pytest.raises(OSError) as caught, naming(Path("outer")):
         raise OSError(errno.EIO, "broken", named)
     assert caught.value.filename == (named or "outer")
+
+
+def test_an_error_of_a_library_keeps_its_words() -> None:
+    with pytest.raises(OSError, match=r"^no picture$"), naming(Path("outer")):
+        raise OSError("no picture")

@@ -149,7 +149,7 @@ def all_or_none(folder: Path, files: Iterable[Path]) -> Iterator[Path]:
             for file in files:
                 with suppress(OSError):
                     if not _is_anothers(file, draft):
-                        file.unlink(missing_ok=True)
+                        file.unlink()
             if isinstance(error, OSError):
                 name_instead(error, draft, folder)
             raise
