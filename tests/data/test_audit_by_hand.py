@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distune.data.audit.audit import audit
+from distune.data.audit.audit import _split_findings, audit
 from distune.data.audit.bag_of_words import word_baselines
 from distune.data.audit.files import FileForm, file_findings, file_section
 from distune.data.audit.labels import (
@@ -149,8 +149,17 @@ def test_classes_that_are_rare_uneven_alike_or_never_seen_together() -> None:
         {"kind": "a", "place": "top ", "dev": 1, "test": 0},
         {"kind": "b", "place": "top ", "dev": 2, "test": 0},
     ]
+    for rarest in (0, 1):
+        *_, uneven = balance_findings(table([[0]] * 30 + [[1]] * rarest, ["train"] * (30 + rarest)))
+        assert uneven.kind == "uneven_classes" and " 30 times " in uneven.title
     (alike,) = lookalike_label_findings(found)
     assert alike.rows[0]["task"] == "place"
+
+
+def test_a_set_without_a_test_split_is_told_from_one_with() -> None:
+    (finding,) = _split_findings(table([[0]] * 2, ["train", "dev"]))
+    assert finding.kind == "no_test_split"
+    assert _split_findings(table([[0]] * 3, ["train", "dev", "test"])) == []
 
 
 def test_texts_are_counted_by_split_class_and_name() -> None:

@@ -104,6 +104,9 @@ def test_rows_have_the_numbers_of_their_lines_in_the_table(tmp_path: Path) -> No
     (tmp_path / "t.csv").write_text('sep=,\na,b\n\n1,"x\ny"\n,\n2\n')
     found = list(open_table(tmp_path / "t.csv").rows)
     assert found == [(4, ["1", "x\ny"]), (6, ["2"])]
+    (tmp_path / "t.csv").write_bytes(b'a,b\r1,"x\r\ny"\r2,\r')
+    old_mac = open_table(tmp_path / "t.csv")
+    assert old_mac.header == ["a", "b"] and list(old_mac.rows) == [(2, ["1", "x\r\ny"]), (3, ["2", ""])]
     (tmp_path / "u.csv").write_text('a,b\n1,2\n"x"y,3\n')
     with pytest.raises(TableError) as caught:
         list(open_table(tmp_path / "u.csv").rows)

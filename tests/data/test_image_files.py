@@ -74,13 +74,24 @@ def test_several_that_fit_are_refused_with_their_names(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["none.png", "scans/none", "scans", "../outside", "..\\outside.png", "Up/c.txt/x"]
+    "written",
+    [
+        "none.png",
+        "scans/none",
+        "scans",
+        "../outside",
+        "..\\outside.png",
+        "Up/c.txt/x",
+        "/none.png",
+        "~/none.png",
+    ],
 )
 def test_what_fits_nothing_is_missing_or_no_file(root: Path, written: str) -> None:
     (root.parent / "outside.png").write_bytes(b"")
     fault = ImageFiles(root).find(written)
     assert isinstance(fault, Fault)
     assert fault.cause in (MISSING, "image that is not a file", "image that leaves the data root")
+    assert "data.root" in fault.remedy or fault.cause != MISSING
 
 
 def test_a_machine_that_runs_out_is_no_fault_of_a_path(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

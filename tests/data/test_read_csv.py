@@ -223,6 +223,13 @@ def test_a_file_that_is_no_csv_stops_even_when_dropping(wound: Path, content: by
     assert reason in line
 
 
+def test_a_column_that_looks_like_one_that_is_read_is_noted(wound: Path) -> None:
+    rows = list(csv.reader((wound / "metadata_dev.csv").open(encoding="utf-8", newline="")))
+    write_csv(wound / "metadata_dev.csv", [[*rows[0], "Type"], *([*row, "c"] for row in rows[1:])])
+    (note,) = read_table(DataConfig(reader="wound", root=wound)).notes
+    assert note.startswith("metadata_dev.csv: ") and "'Type'" in note
+
+
 @pytest.mark.parametrize("form", ["TIFF", "GIF", "WEBP", "PNG"])
 def test_files_of_several_pictures_are_counted_in_a_note(wound: Path, form: str) -> None:
     pictures = [Image.new("RGB", (20, 20), (grey, grey, 9)) for grey in (10, 90)]

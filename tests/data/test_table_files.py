@@ -313,6 +313,7 @@ def test_the_encoding_can_be_given(root: Path) -> None:
         ("utf-8-sig", "\ufeffé,b\n".encode(), False, ""),
         ("cp1252", "é,b\n".encode(), True, "in Windows-1252"),
         ("cp1252", b"e,b\n", False, "in Windows-1252"),
+        ("iso2022_jp", "名,b\n".encode("iso2022_jp"), False, "in iso2022_jp"),
     ],
 )
 def test_an_encoding_is_a_guess_where_others_would_fit(

@@ -19,7 +19,15 @@ from distune.data.ragged import Ragged
 from distune.data.table import MISSING, Task
 from distune.data.tokenizer import HashTokenizer
 from distune.errors import DataError, UserError
-from distune.prediction.answers import NO_LABELS, SEPARATORS, Answers, as_cell, label_separator, no_label
+from distune.prediction.answers import (
+    NO_LABELS,
+    SEPARATORS,
+    Answers,
+    as_cell,
+    check_answers_file,
+    label_separator,
+    no_label,
+)
 from distune.prediction.evaluation import _remarks, evaluate, evaluation_of
 from distune.prediction.example_pixels import array_of, encoder_pixels
 from distune.prediction.examples import Example, examples_of
@@ -181,6 +189,17 @@ def test_answers_are_written_with_six_digits_and_no_label_by_its_name() -> None:
     for first_free, words in ((label_separator, SEPARATORS), (no_label, NO_LABELS)):
         assert [first_free(words[:taken]) for taken in range(len(words))] == list(words)
         assert first_free(words) == words[-1], "where all are taken"
+
+
+def test_answers_never_take_the_place_of_what_they_are_made_from(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("image\n")
+    with pytest.raises(UserError, match=r"t\.csv"):
+        check_answers_file(table)
+    check_answers_file(table, inputs=[tmp_path / "u.csv"], overwrite=True)
+    for read in (table, tmp_path):
+        with pytest.raises(UserError, match=r"t\.csv"):
+            check_answers_file(table, inputs=[read], overwrite=True)
 
 
 @pytest.mark.parametrize("odd", [";", "none", ";|", ";|/", "no label", "|"])

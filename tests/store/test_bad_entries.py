@@ -205,6 +205,7 @@ def test_a_file_in_the_place_of_an_entry_makes_way(tmp_path: Path) -> None:
     folder_of(tmp_path).write_text("no folder")
     np.testing.assert_array_equal(Store(tmp_path).get("step", INPUTS, fill).array("numbers"), [1, 2, 3, 4])
     Store(tmp_path).get("step", INPUTS, never)
+    assert list((tmp_path / "step").iterdir()) == [folder_of(tmp_path)]
 
 
 @pytest.mark.parametrize("inputs", [[1], {"weights": 3}, {"encoder": []}, {"teacher": [1]}, "text"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ def test_a_record_is_read_as_it_was_written_and_never_when_it_was_changed(tmp_pa
             with pytest.raises(ValueError, match="changed"):
                 read_sealed(record)
             assert was_changed(page, record) is None
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no regular file"):  # it may never end
+        write_sealed(record, {}, [tmp_path / "pipe"])
     record.write_text(json.dumps({name: held[name] for name in ("score", "name", "files")}))
     with pytest.raises(ValueError, match="changed"):  # its checksum was taken away
         read_sealed(record)

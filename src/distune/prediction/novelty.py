@@ -111,7 +111,7 @@ def contents_of(examples: Sequence[Example], rules: PixelRules) -> list[str | No
     def content(example: Example) -> str | None:
         if example.problem or example.image is None:
             return None
-        if _is_in_memory(example):
+        if not isinstance(example.image, str | Path):  # in memory
             return _pixels_of(rules, example.image)
         try:
             return image_fingerprint(str(example.image), rules) or None
@@ -121,10 +121,6 @@ def contents_of(examples: Sequence[Example], rules: PixelRules) -> list[str | No
             return None
 
     return list(threaded(content, examples, step="hashing images"))
-
-
-def _is_in_memory(example: Example) -> bool:
-    return not example.problem and example.image is not None and not isinstance(example.image, str | Path)
 
 
 def _pixels_of(rules: PixelRules, image: Any) -> str | None:
