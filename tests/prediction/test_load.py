@@ -166,6 +166,19 @@ def test_a_damaged_confirmation_names_no_student(tmp_path: Path, content: str) -
         _recommended(StudyRecord("s", "maximize", (), {}, "study"), tmp_path)
 
 
+def test_a_confirmation_hands_over_the_run_of_its_first_seed(tmp_path: Path) -> None:
+    study = StudyRecord("s", "maximize", (), {}, "study", data_fingerprint="x")
+    for seed in (8, 5):
+        (tmp_path / f"confirmation/base/seed_{seed}").mkdir(parents=True)
+        (tmp_path / f"confirmation/base/seed_{seed}" / WEIGHTS).touch()
+    (tmp_path / "confirmation.json").write_text(json.dumps(confirmed("base", [8, 5])))
+    assert _recommended(study, tmp_path) == tmp_path / "confirmation/base/seed_8"
+    other = confirmed("base", [8, 5], study="z") | {"data_fingerprint": "y"}
+    (tmp_path / "confirmation.json").write_text(json.dumps(other))
+    with pytest.raises(UserError, match="study z"):
+        _recommended(study, tmp_path)
+
+
 def test_a_confirmation_is_not_damaged_where_no_file_can_be_opened_any_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

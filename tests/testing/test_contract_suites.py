@@ -94,6 +94,51 @@ def test_a_loss_has_the_weights_of_its_seed() -> None:
     assert torch.equal(first, same) and not torch.equal(first, other)
 
 
+class OneRowASplit(ReaderContract):
+    """A sound reader without a fault."""
+
+    fault = ""
+
+    def write(self, root: Path) -> None:
+        (root.parent / "outside.png").touch()
+        for split in ("train", "dev"):
+            (root / f"{split}.png").touch()
+            (root / split).write_text("a")
+
+    def read(self, root: Path) -> RawTable:
+        raw = RawTable(("kind",))
+        for split in ("train", "dev"):
+            image = {"absolute": f"{root}/{split}.png", "outside": "../outside.png"}.get(
+                self.fault, f"{split}.png"
+            )
+            example = RawExample(split, image, "", ("a",), split, split, f"{split}:1")
+            if (root / split).is_file() and (root / split).read_bytes().isascii():
+                raw.examples.append(example)
+                raw.read[split] = split
+            elif self.fault != "says nothing":
+                raw.structure.append(f"{split}: no table")
+            if self.fault == "invents" and example not in raw.examples:
+                raw.examples.append(example)
+        return raw
+
+
+@pytest.mark.parametrize(
+    ("fault", "noticed"),
+    [
+        ("", []),
+        ("absolute", ["reads_what_is_there"]),
+        ("outside", ["reads_what_is_there"]),
+        ("invents", ["names_what_is_missing"]),
+        ("says nothing", ["names_what_is_damaged", "names_what_is_missing"]),
+    ],
+)
+def test_a_sound_reader_passes_and_one_with_a_fault_does_not(
+    fault: str, noticed: list[str], folders: Callable[[], Path]
+) -> None:
+    failed = failures(suite_of(OneRowASplit, fault=fault), tmp_path=folders)
+    assert sorted(failed) == [f"test_{name}" for name in noticed]
+
+
 class TwoTables(ReaderContract):
     """Of its two tables only one is looked at."""
 
