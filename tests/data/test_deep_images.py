@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from distune.data.pixels.images import decode, is_deep, read_pixels, reading_rule
+from distune.data.pixels.images import decode, is_deep, pixels_of, read_pixels, reading_rule
 from distune.data.pixels.intensity import PixelRules, eight_bit, scaled, windowed
 from distune.data.pixels.orientation import turned
 from distune.errors import UserError
@@ -276,6 +279,25 @@ def test_the_rule_enters_keys_only_where_pixels_depend_on_it(tmp_path: Path) -> 
         content = (tmp_path / name).read_bytes()
         rules = [PixelRules(), PixelRules((1, 2)), PixelRules(percentiles=(1, 99))]
         assert len({reading_rule(content, rule) for rule in rules} - {""}) == 3, name
+
+
+@pytest.mark.parametrize(("code", "kind"), [("StsNoMem", MemoryError), ("StsAssert", UserError)])
+def test_a_decoder_without_memory_makes_no_file_a_damaged_one(
+    code: str, kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: Any) -> Any:
+        error = cv2.error("no")
+        error.code, error.err = getattr(cv2.Error, code), "no"
+        raise error
+
+    Image.new("RGBA", (4, 4), (9, 9, 9, 100)).save(tmp_path / "a.tiff")
+    content = (tmp_path / "a.tiff").read_bytes()
+    assert reading_rule(content, PixelRules()).startswith("pixels-4")
+    monkeypatch.setattr(cv2, "imdecode", fails)
+    with pytest.raises(kind):
+        pixels_of(content)
+    with pytest.raises(kind) if kind is MemoryError else nullcontext():
+        assert reading_rule(content, PixelRules()) == ""
 
 
 @pytest.mark.parametrize("values", [np.nan, np.inf])

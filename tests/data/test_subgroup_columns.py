@@ -14,6 +14,8 @@ from distune.data import read_table
 from distune.data.audit.participant_flow import participant_flow
 from distune.data.demo.demo import write_demo
 from distune.data.fingerprint import table_fingerprint
+from distune.data.readers.raw_rows import RawExample, RawTable
+from distune.data.readers.read_table import _subgroup_problems
 from distune.errors import DataError
 from distune.training.devices import compute_for
 from distune.training.keys import student_key
@@ -71,6 +73,14 @@ def test_a_column_of_a_table_is_read_without_its_missing_values(tmp_path: Path) 
     with pytest.raises(DataError) as caught:
         read_table(wound(tmp_path, "img,kind,sites").data)
     assert "'site'" in str(caught.value) and "sites" in str(caught.value)
+
+
+def test_of_a_table_that_is_not_whole_no_column_is_called_empty(tmp_path: Path) -> None:
+    config = wound(tmp_path).data
+    raw = RawTable(("kind",), [RawExample("1", "1.png", "", ("a",), "1", "dev", "dev:1", ("",))])
+    assert len(_subgroup_problems(config, raw)) == 1
+    raw.structure.append("metadata_train.csv: there is no such file")
+    assert _subgroup_problems(config, raw) == []
 
 
 @pytest.mark.slow

@@ -215,6 +215,17 @@ class Remembers(Broken):
         return super().forward(student, teacher, labels, index) * self.steps
 
 
+class DrawsAtBirth(Broken):
+    """A number that no checkpoint holds."""
+
+    def __init__(self, *arguments: Any):
+        super().__init__(*arguments)
+        self.drawn = torch.rand(())
+
+    def forward(self, student: Any, teacher: Any, labels: Any, index: Any) -> Any:
+        return super().forward(student, teacher, labels, index) * self.drawn
+
+
 class Dead(Broken):
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
@@ -334,6 +345,7 @@ class NeedsImages(Broken):
         (AllTheSame, "finite"),
         (Ordered, "order"),
         (Remembers, "resumes"),
+        (DrawsAtBirth, "resumes"),
         (Dead, "parameter"),
         (Undeclared, "no_effect"),
         (Saturates, "linear"),

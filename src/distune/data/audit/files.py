@@ -40,7 +40,7 @@ def file_forms(paths: Sequence[str]) -> list[FileForm]:
             mode = f"{header.photometric} {header.bits} bit"
             return FileForm("DICOM", mode, header.width, header.height)
         with naming(Path(path)), Image.open(path) as opened:
-            return FileForm(opened.format or Path(path).suffix, opened.mode, *opened.size)
+            return FileForm(str(opened.format), opened.mode, *opened.size)
 
     return list(threaded(read, paths, step="reading image headers"))
 
