@@ -212,8 +212,8 @@ def spread_groups(
     have = np.zeros_like(target)
     part_of_group = np.empty(groups, dtype=np.int64)
     for group in order:
-        # (h + c - t)^2 - (h - t)^2 = 2 c (h - t) + c^2, of which the last is the same in every part
-        cost = (counts[group] * (have - target) / totals).sum(axis=1)
+        # (h + c - t)^2 - (h - t)^2 = c (2 (h - t) + c)
+        cost = (counts[group] * (2.0 * (have - target) + counts[group]) / totals).sum(axis=1)
         best = np.flatnonzero(np.isclose(cost, cost.min()))
         part_of_group[group] = best[random.integers(len(best))]
         have[part_of_group[group]] += counts[group]
