@@ -181,7 +181,19 @@ def test_too_small_a_set_and_an_odd_seed_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["é😀", "null", "1", "a: b # c", 'it\'s "so"', "x" * 200, "two\nlines", " a", "a\x85b"]
+    "name",
+    [
+        "é😀",
+        "null",
+        "1",
+        "a: b # c",
+        'it\'s "so"',
+        "x" * 200,
+        "a word " * 30 + ".",
+        "two\nlines",
+        " a",
+        "a\x85b",
+    ],
 )
 def test_the_config_beside_a_set_names_its_folder_whatever_that_is_called(name: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
