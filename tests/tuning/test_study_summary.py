@@ -117,7 +117,13 @@ def test_wall_time_counts_coordinators_that_overlap_once_and_pauses_not_at_all(t
     ):
         lease = Lease(name, "host", 1, 0.0, started=started, seen=seen)
         study.set_user_attr(PREFIX + name, lease.__dict__)
-    assert write_summary(study, tmp_path)["seconds"]["wall"] == 110.0
+    found = write_summary(study, tmp_path)
+    assert found["seconds"]["wall"] == 110.0
+    machine = found["machine"]
+    assert (machine["peak_memory_mb"], machine["peak_device_mb"], machine["disk_mb"]) == (0.0, 0.0, 0)
+    study.add_trial(create_trial(value=0.5, user_attrs={"overrides": {}}))
+    machine = write_summary(study, tmp_path)["machine"]
+    assert (machine["peak_memory_mb"], machine["peak_device_mb"]) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +160,7 @@ def test_a_summary_adds_up_what_its_trials_say(tmp_path):
         attributes = {"overrides": {}, **about}
         study.add_trial(create_trial(state=TrialState[state], value=value, user_attrs=attributes))
     found = write_summary(study, tmp_path, reason="timeout")
+    assert json.loads((tmp_path / "study_summary.json").read_text()).items() >= found.items()
     assert found["trials"] == {
         "finished": 5, "complete": 3, "pruned": 2, "running": 0, "waiting": 0, "failed": 1,
     }  # fmt: skip

@@ -48,6 +48,17 @@ def test_a_study_is_about_what_was_asked_for() -> None:
     assert not set(teacher.space.parameters) & set(students.space.parameters)
 
 
+@pytest.mark.parametrize(
+    ("asked", "teachers", "warmup"),
+    [({}, None, WARMUP_EPOCHS), ({"strategy": "staged"}, "teacher", WARMUP_EPOCHS), ({"folds": 2}, None, 0)],
+)
+def test_a_staged_search_asks_of_its_teachers_and_folds_have_a_warmup_of_their_own(
+    asked: dict[str, Any], teachers: str | None, warmup: int
+) -> None:
+    study, teacher = settings(**asked, only=("alpha", "teacher_lr"))
+    assert (study.warmup, teacher and teacher.strategy) == (warmup, teachers)
+
+
 def test_trial_0_is_the_config_without_its_study_section(tmp_path: Path) -> None:
     config = base_config(
         study__n_trials=7, study__teacher_epochs=1, study__student_epochs=9, teacher__epochs=5

@@ -122,6 +122,7 @@ def test_leases_come_back_from_a_study_s_attributes_and_tell_its_sessions():
     two = replace(Lease.new(1, ["cpu"]), started=1e9, seen=1e9 + 0.25)
     newer = {"of_a_later_version": 1}
     attributes = {f"coordinator:{x.coordinator}": x.__dict__ | newer for x in (one, two)} | {"seed": 1}
+    attributes["forked_by"] = replace(one, coordinator="of the fork").__dict__
     assert leases(attributes) == {one.coordinator: one, two.coordinator: two}
     first, second = sessions(leases(attributes))
     assert (first["reason"], first["workers"], first["devices"]) == (None, 1, ["cpu"])

@@ -109,7 +109,13 @@ def test_parameters_are_drawn_one_by_one_by_seed_number_and_name() -> None:
         assert draw(sampler) == draw(sampler)
         assert len({draw(sampler), draw(sampler, 2), draw(sampler, 1, 31), draw(sampler, name="d")}) == 4
     assert draw("random") == draw("qmc") == draw("gp"), "these draw alone at random"
-    assert draw("tpe", name="a") != draw("random", name="a"), "it learns from the trials before"
+    assert draw("tpe", name="a") != draw("random", name="a")
+    before = draw("tpe", name="a"), draw("random", name="a")
+    study = study_of([])
+    study.ask()
+    trial = study.get_trials()[-1]
+    assert draw("tpe", name="a") != before[0], "it learns from the trials before"
+    assert draw("random", name="a") == before[1]
 
 
 def test_which_parameters_are_drawn_together() -> None:

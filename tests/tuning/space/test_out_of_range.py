@@ -76,6 +76,7 @@ def choices(*values: Any, key: str | None = None) -> dict[str, Any]:
         ({"loss": choices("vanilla", "rkd")}, {"student__vision": "none", "teacher__text": "none"}, ["'rkd'"]),
         ({"loss": choices("vanilla", "attention_transfer")}, {}, []),
         ({"teacher_fusion_dim": choices(30, 32)}, {"teacher__fusion_heads": 4}, ["30"]),
+        ({"teacher_fusion_dim": choices(30, 32), "alpha": choices(0.5, 1.0)}, {"teacher__fusion_heads": 4}, ["30"]),
         ({"teacher_fusion_dim": choices(30, 32), "teacher_fusion_heads": choices(3)}, {"teacher__fusion_heads": 4}, []),
         ({"teacher_fusion_dim": choices(30, 32), "teacher_fusion_heads": choices(4, 3)}, {"teacher__fusion_heads": 4},
          []),
@@ -296,10 +297,12 @@ def test_what_a_new_study_is_refused_for(name: str, values: dict[str, Any], said
             tuning._check_new(request, name)
 
 
-def test_what_tune_would_refuse_is_told_without_it() -> None:
+def test_what_tune_would_refuse_is_told_without_it(tiny_config: Callable[..., Config]) -> None:
     assert tuning.refused(base_config()) == []
     (line,) = tuning.refused(base_config(study={"folds": 3, "strategy": "staged"}))
     assert line.startswith("folds: ")
+    (line,) = tuning.refused(tiny_config(study={"folds": 99}))
+    assert "99" in line
 
 
 def test_check_names_it_with_everything_else(

@@ -11,6 +11,7 @@ import optuna
 import pytest
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
+from optuna.storages._rdb.models import NOT_FOUND_MSG
 from optuna.trial import TrialState, create_trial
 from sqlalchemy.engine import make_url
 from study_helpers import base_config, settings_of, sqlite_study
@@ -168,6 +169,18 @@ def test_what_other_coordinators_make_meanwhile_is_looked_at_again(said, times, 
     assert asked.count("made") == times and asked[-1] == "made"
 
 
+def test_a_row_that_another_coordinator_wrote_first_is_looked_at_again(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    answers = iter([sqlalchemy.exc.IntegrityError("INSERT", {}, sqlite3.IntegrityError("UNIQUE")), "opened"])
+
+    def make():
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return answer
+
+    assert with_tables(make) == "opened"
+
+
 @pytest.mark.parametrize(
     ("url", "arguments"),
     [
@@ -229,6 +242,10 @@ def gone():
     raise StorageInternalError("gone")
 
 
+def deleted():
+    raise KeyError(NOT_FOUND_MSG)
+
+
 def test_an_outage_without_end_is_given_up_and_other_errors_are_raised():
     time = Time()
     retrying = StorageRetry(limit=60, sleep=time.sleep, clock=time)
@@ -241,6 +258,10 @@ def test_an_outage_without_end_is_given_up_and_other_errors_are_raised():
     assert time.pauses == [], "what is left to write is tried once"
     with pytest.raises(ZeroDivisionError):
         StorageRetry(sleep=time.sleep, clock=time)(lambda: 1 / 0)
+    with pytest.raises(KeyError, match="mine"):
+        StorageRetry(sleep=time.sleep, clock=time)(lambda: {}["mine"])
+    with pytest.raises(UserError, match="deleted"):
+        StorageRetry(sleep=time.sleep, clock=time)(deleted)
 
 
 @pytest.mark.parametrize(
