@@ -21,6 +21,8 @@ def joined_columns(task: TaskConfig, cells: Sequence[str]) -> str:
     Raises:
         ValueError: a cell holds something else than 0, 1 or nothing.
     """
+    if not any(cell.strip() for cell in cells):
+        return ""
     found = []
     for name, cell in zip(task.columns or (), cells, strict=True):
         value = cell.strip()
@@ -30,8 +32,6 @@ def joined_columns(task: TaskConfig, cells: Sequence[str]) -> str:
             found.append(UNKNOWN + name)
         elif _HAS[value.lower()]:
             found.append(name)
-    if found and all(name.startswith(UNKNOWN) for name in found) and len(found) == len(cells):
-        return ""
     return JOINT.join(found) or task.negative
 
 

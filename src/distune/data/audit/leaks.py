@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -85,14 +85,11 @@ def duplicate_findings(table: Table, content: Sequence[str]) -> list[Finding]:
                 tuple(rows),
             )
         )
-    members: dict[str, list[int]] = defaultdict(list)
-    for row, key in enumerate(content):
-        members[key].append(row)
     contrary = [
         pair_row(
             table, rows_[0], next(row for row in rows_ if (table.labels[row] != table.labels[rows_[0]]).any())
         )
-        for rows_ in members.values()
+        for rows_ in rows_by_key(content).values()
         if (table.labels[rows_] != table.labels[rows_[0]]).any()
     ]
     if contrary:
@@ -225,11 +222,17 @@ def same_caption_findings(table: Table) -> list[Finding]:
     ]
 
 
+def rows_by_key(keys: Iterable[Hashable]) -> dict[Hashable, list[int]]:
+    """The rows of each key, in their order."""
+    rows: dict[Hashable, list[int]] = defaultdict(list)
+    for row, key in enumerate(keys):
+        rows[key].append(row)
+    return rows
+
+
 def _across(table: Table, keys: Sequence[Hashable]) -> dict[Hashable, list[int]]:
     """Returns the rows of every key that occurs in more than one split."""
-    members: dict[Hashable, list[int]] = defaultdict(list)
-    for row, key in enumerate(keys):
-        members[key].append(row)
+    members = rows_by_key(keys)
     return {key: rows for key, rows in members.items() if len({table.splits[row] for row in rows}) > 1}
 
 

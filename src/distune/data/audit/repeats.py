@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 
 from distune.data.audit.findings import Finding, Row
+from distune.data.audit.leaks import rows_by_key
 from distune.data.table import Table
 from distune.utils.text import counted
 
@@ -53,10 +53,7 @@ def repeat_findings(table: Table, content: Sequence[str]) -> list[Finding]:
 
 
 def _repeated(keys: Iterable[Hashable]) -> list[list[int]]:
-    members: dict[Hashable, list[int]] = defaultdict(list)
-    for row, key in enumerate(keys):
-        members[key].append(row)
-    return [rows for rows in members.values() if len(rows) > 1]
+    return [rows for rows in rows_by_key(keys).values() if len(rows) > 1]
 
 
 def _row(table: Table, members: Sequence[int]) -> Row:

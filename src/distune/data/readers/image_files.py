@@ -58,15 +58,12 @@ class ImageFiles:
         if not image.strip():
             return Fault("no image path")
         try:
-            found = self._exact(image)
-            if found is None:
-                found = self._fitting(image)
+            return self._exact(image) or self._fitting(image)
         except (OSError, ValueError, RuntimeError) as error:
             if is_of_the_machine(error):
                 raise
             reason = (error.strerror if isinstance(error, OSError) else None) or error
             return Fault("image path that cannot be used", f"{reason}: {image!r}")
-        return found
 
     def notes(self) -> list[str]:
         """One line for each way in which paths were adapted, with the first one."""
@@ -84,12 +81,12 @@ class ImageFiles:
             inside = Path(os.path.normpath(path))
             if not inside.is_relative_to(self.root):
                 return _outside(image)
-            return inside if inside.is_file() else self._no_file(image, inside)
+            return inside if inside.is_file() else _no_file(image, inside)
         real = path.resolve()
         if not real.is_relative_to(self.root):
             linked = path.is_symlink() or path.parent.is_symlink()
             return _outside(image, "to follow links inside it, set data.follow_links: true" if linked else "")
-        return real if real.is_file() else self._no_file(image, real)
+        return real if real.is_file() else _no_file(image, real)
 
     def _plain_file(self, image: str) -> Path | None:
         """The file that is named exactly, if it lies under the root and is no link; one look at the disk tells."""
@@ -106,20 +103,17 @@ class ImageFiles:
             return None
         return Path(file) if is_plain else None
 
-    def _no_file(self, image: str, path: Path) -> Fault | None:
-        return Fault("image that is not a file", repr(image)) if path.exists() else None
-
     def _fitting(self, image: str) -> Path | Fault:
         parts = _parts(image)
         if not parts or image.startswith(("/", "~")):
-            return Fault(MISSING, repr(image), _WHERE + locale_hint(image))
+            return _missing(image)
         places = [self.root]
         for part in parts[:-1]:
             places = [place / name for place in places for name in self._named(place, part)
                       if (place / name).is_dir()]  # fmt: skip
         fits = [place / name for place in places for name in self._named(place, parts[-1], is_file=True)]
         if not fits:
-            return Fault(MISSING, repr(image), _WHERE + locale_hint(image))
+            return _missing(image)
         shown = [str(fit.relative_to(self.root)) for fit in fits]
         if len(fits) > 1:
             return Fault("image path that fits several files", f"{image!r}: {', '.join(sorted(shown))}",
@@ -130,7 +124,7 @@ class ImageFiles:
             self._adapted[how] += 1
             self._first.setdefault(how, f"{image!r} -> {shown[0]!r}")
             return found
-        return found or Fault(MISSING, repr(image), _WHERE + locale_hint(image))
+        return found or _missing(image)
 
     def _named(self, folder: Path, name: str, *, is_file: bool = False) -> list[str]:
         """The names in a folder that fit: exactly, else but for case and Unicode form, else but for a suffix."""
@@ -206,6 +200,14 @@ def _folders(root: Path) -> list[Path]:
     """Folders one and two below the root."""
     below = [path for path in sorted(root.iterdir())[:200] if path.is_dir()]
     return below + [path for folder in below[:50] for path in sorted(folder.iterdir())[:200] if path.is_dir()]
+
+
+def _missing(image: str) -> Fault:
+    return Fault(MISSING, repr(image), _WHERE + locale_hint(image))
+
+
+def _no_file(image: str, path: Path) -> Fault | None:
+    return Fault("image that is not a file", repr(image)) if path.exists() else None
 
 
 def _outside(image: str, remedy: str = "") -> Fault:

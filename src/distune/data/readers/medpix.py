@@ -139,17 +139,19 @@ def _add(
 
 def _field(description: Mapping[str, Any], name: str) -> str:
     """A field of the description as text, such as age for `Age`; empty where it says nothing."""
-    value = description.get(DESCRIPTION_KEYS.get(name, name))
-    text = "" if value is None else str(value).strip()
-    return "" if text.upper() == "N/A" else intern(text)
+    return intern(_said(description.get(DESCRIPTION_KEYS.get(name, name))))
 
 
 def _text(description: Mapping[str, Any], case: Mapping[str, Any], config: DataConfig) -> str:
     """Joins the chosen fields that say something; a missing caption leaves an empty text."""
-    parts = []
-    for field in config.text_fields:
-        value = case.get(CASE_KEYS[field]) if field in CASE_KEYS else description.get(DESCRIPTION_KEYS[field])
-        text = "" if value is None else str(value).strip()
-        if text and text.upper() != "N/A":
-            parts.append(text)
-    return " ".join(parts)
+    values = (
+        case.get(CASE_KEYS[field]) if field in CASE_KEYS else description.get(DESCRIPTION_KEYS[field])
+        for field in config.text_fields
+    )
+    return " ".join(filter(None, map(_said, values)))
+
+
+def _said(value: Any) -> str:
+    """A value as text; empty where it says nothing."""
+    text = "" if value is None else str(value).strip()
+    return "" if text.upper() == "N/A" else text

@@ -9,7 +9,7 @@ from itertools import compress
 import numpy as np
 
 from distune.components import READERS
-from distune.config import DataConfig, FoldConfig, TaskConfig
+from distune.config import DataConfig
 from distune.data.demo.demo import read_demo
 from distune.data.folds import with_fold
 from distune.data.labels import PLAIN, encoded_label, parts, task_of
@@ -150,11 +150,12 @@ def _checked(
     good = [not own for own in faults]
     is_whole = not raw.structure and (all(good) or drops)
     if config.fold is not None and is_whole:
-        examples = left_out(_folded(examples, good, config.fold, raw.task_names, config.tasks))
+        folded = with_fold(list(compress(examples, good)), config.fold, raw.task_names, config.tasks)
+        examples = left_out(_put_back(examples, good, folded))
     if config.label_fraction < 1.0 and is_whole:
         usable_ones = list(compress(examples, good))
-        kept = iter(keep_labels(usable_ones, config.label_fraction, raw.task_names, config.tasks))
-        examples = [next(kept) if usable else example for example, usable in zip(examples, good, strict=True)]
+        kept = keep_labels(usable_ones, config.label_fraction, raw.task_names, config.tasks)
+        examples = _put_back(examples, good, kept)
     _append(faults, leak_problems(examples))
     raw.notes += [] if known else repeated(examples, paths)
     if "train" in raw.read and any(example.split == "train" for example in examples):
@@ -175,16 +176,10 @@ def _append(faults: list[list[Fault]], more: list[list[Fault]]) -> None:
         own += found
 
 
-def _folded(
-    examples: list[RawExample],
-    good: list[bool],
-    fold: FoldConfig,
-    task_names: tuple[str, ...],
-    settings: Mapping[str, TaskConfig],
-) -> list[RawExample]:
-    """Returns all examples, the good ones in the splits of a fold."""
-    folded = iter(with_fold(list(compress(examples, good)), fold, task_names, settings))
-    return [next(folded) if usable else example for example, usable in zip(examples, good, strict=True)]
+def _put_back(examples: list[RawExample], good: list[bool], changed: list[RawExample]) -> list[RawExample]:
+    """All examples, the good ones as they were changed."""
+    left = iter(changed)
+    return [next(left) if usable else example for example, usable in zip(examples, good, strict=True)]
 
 
 def _check_images(
