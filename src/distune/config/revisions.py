@@ -61,9 +61,11 @@ def carried_over(config: Config, earlier: Config) -> Config:
     values = {
         f"{role}.{kind}.revision": known.revision
         for (role, kind), encoder in encoders_of(config)
-        if encoder.revision is None and (known := before.get((role, kind))) and known.name == encoder.name
+        if encoder.revision is None
+        and (known := before.get((role, kind)))
+        and known.name == encoder.name
+        and known.revision is not None
     }
-    values = {key: revision for key, revision in values.items() if revision is not None}
     return with_values(config, values, source="encoders") if values else config
 
 
