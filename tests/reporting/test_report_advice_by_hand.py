@@ -365,8 +365,9 @@ def test_the_tasks_of_a_study_with_their_numbers_of_classes() -> None:
 
 def test_a_page_without_mistakes_misses_no_pictures() -> None:
     def page(*held: Mistake) -> str:
-        found = TaskMistakes("type", 20, len(held), 1.0, held)
-        return mistakes.mistakes_page("run", "dev", Config(), [found])
+        tasks = {"type": held, "site": ()}
+        found = [TaskMistakes(name, 20, len(wrong), 1.0, wrong) for name, wrong in tasks.items()]
+        return mistakes.mistakes_page("run", "dev", Config(), found)
 
     wrong = Mistake("x1", "g", "a", "b", (("b", 0.87), ("a", 0.13)), "", "a text")
     assert "x1" in page(wrong) and 'class="note missing"' in page(wrong)

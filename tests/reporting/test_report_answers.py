@@ -137,9 +137,12 @@ def test_what_was_planned_and_not_compared_says_why(kind: str, label: str) -> No
 
 def test_whether_tuning_helped() -> None:
     label = first_screen.TUNING
-    assert screen(confirmed())[label][0] == "Not known"
+    value, note = screen(confirmed())[label]
+    assert value == "Not known" and "was not compared" in note
     ahead = {"base": contender("base", rank=1)}
     assert screen(confirmed(contenders=ahead))[label][0] == "No gain found"
+    measured = confirmed(made("tuning_gain", verdict="worse"), contenders=ahead)
+    assert screen(measured)[label][0] == "No: +0.1000", "what was measured is said"
     value, note = screen(confirmed(made("tuning_gain")))[label]
     assert value == "Yes: +0.1000" and note.startswith("trial 1 over the base config; 95 % interval")
     assert "expect" not in note

@@ -34,7 +34,7 @@ from distune.reporting.appendix import (
     time,
 )
 from distune.reporting.checklist import Item, _without, tripod_ai
-from distune.reporting.contents import subtitle
+from distune.reporting.contents import Written, _known, build, subtitle
 from distune.reporting.document import (
     Code,
     Document,
@@ -42,7 +42,9 @@ from distune.reporting.document import (
     Section,
     TableBlock,
     _figures,
+    caution,
     line,
+    missing,
     names,
     paragraph,
     text_of,
@@ -483,6 +485,21 @@ def test_what_a_document_is_made_of() -> None:
     assert _figures(Section("a", (FIGURE,), (Section("b", (inner,)),))) == [FIGURE, inner]
     page = Document("r", line("s"), (), (Section("a", (FIGURE,)),), appendix=(Section("b", (inner,)),))
     assert page.figures == [FIGURE, inner], "those of the appendix are files, too"
+
+
+def test_of_a_table_what_it_lacks_is_left_out_and_what_is_wrong_with_it_stays() -> None:
+    lacking, wrong = missing("no epochs"), caution("too few")
+    inner = Section("inner", (lacking, wrong))
+    sections = [
+        Section("a", (lacking, wrong), (inner,)),
+        Section("b", (lacking,), (Section("c", (lacking,)),)),
+    ]
+    assert list(_known(sections)) == [Section("a", (wrong,), (Section("inner", (wrong,)),))]
+
+
+@pytest.mark.parametrize("source", ["sqlite:///s.db", None])
+def test_a_report_ends_with_what_it_was_made_from(source: str | None) -> None:
+    assert (source or "an open study") in text_of(build(findings(study(source=source)), {}, Written()).footer)
 
 
 @pytest.mark.parametrize(

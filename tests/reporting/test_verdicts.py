@@ -142,6 +142,7 @@ def test_what_a_confirmation_trained_again() -> None:
     [
         ("test", {"scores": [0.5, 0.7]}, 0.5),
         ("test", {}, None),
+        ("test", None, None),
         (verdicts.OUT_OF_FOLD, {"scores": [0.5]}, None),
     ],
 )

@@ -88,8 +88,8 @@ def _shared_with_other_splits(findings: Findings) -> str:
 
 
 def _failed(findings: Findings) -> Iterator[Headline]:
-    failed, trials = findings.ranking.counts.get("failed", 0), len(findings.study.trials)
     if findings.recommendations.many_failures:
+        failed, trials = findings.ranking.counts["failed"], len(findings.study.trials)
         yield Headline(
             "Failed trials", f"{failed} of {trials}", "causes and remedies come first under Recommendations"
         )

@@ -76,8 +76,8 @@ def named(numbers: Numbers, contender: str) -> str:
     kind = about.get("kind")
     if about.get("is_base"):
         return "the base config"
-    if kind == "baseline" or contender in BASELINES:
-        return BASELINES.get(contender, formats.plain(contender))
+    if contender in BASELINES:
+        return BASELINES[contender]
     if kind in MODELS and contender.endswith(f"_{kind}"):
         return f"{named(numbers, contender.removesuffix(f'_{kind}'))}'s {MODELS[kind]}"
     return f"trial {about['trial']}" if about.get("trial") is not None else formats.plain(contender)

@@ -85,7 +85,7 @@ def _whose(ranges: Ranges) -> str:
 def _rows(ranges: Ranges, study: StudyRecord) -> Iterator[tuple[Cell, ...]]:
     for name, narrowed in ranges.parameters.items():
         base, bounds = study.base_value(name), parameters.bounds(narrowed)
-        if _is_hardly_narrowed(name, narrowed, study) and base is not None and _lies_in(base, narrowed):
+        if _is_hardly_narrowed(name, narrowed, study) and _lies_in(base, narrowed):
             start, note = (
                 parameters.value(name, base),
                 f"{BASE_VALUE}; {bounds.removesuffix(parameters.LOG_SCALE)} is hardly narrowed",
@@ -102,9 +102,7 @@ def _notes(name: str, narrowed: Parameter, ranges: Ranges, study: StudyRecord) -
     """How common it was anyway, where the base lies, and whether the range ended too early."""
     searched, base, tried = study.space[name], study.base_value(name), _tried(name, study)
     inside = sum(_lies_in(value, narrowed) for value in tried)
-    if not tried:
-        yield "never tried"
-    elif study.is_table and len(set(map(str, tried))) == 1:
+    if study.is_table and len(set(map(str, tried))) == 1:
         yield "the only value in the table, so no choice"
     elif study.is_table and inside == len(tried):
         yield "all that the table holds"
@@ -135,7 +133,7 @@ def _tried(name: str, study: StudyRecord) -> list[object]:
 
 def _is_hardly_narrowed(name: str, narrowed: Parameter, study: StudyRecord) -> bool:
     tried = _tried(name, study)
-    return bool(tried) and sum(_lies_in(value, narrowed) for value in tried) >= MOST * len(tried)
+    return sum(_lies_in(value, narrowed) for value in tried) >= MOST * len(tried)
 
 
 def _lies_in(value: object, narrowed: Parameter) -> bool:
