@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import types
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from distune.cli.options import listed
-from distune.config.section import ConfigSection
+from distune.config.section import ConfigSection, kinds_of
 
 SINGLE = (bool, int, float, Path)
 """Types that an option takes as they are; everything else is text that the schema validates."""
@@ -77,24 +76,14 @@ def _parameter(option: str, section: type[ConfigSection], name: str) -> inspect.
 
 def _single(annotation: Any) -> Any:
     """The type that an option has: one of `SINGLE`, `tuple` for a list, and text for names."""
-    parts = _parts(annotation)
+    parts = kinds_of(annotation)
     if any(typing.get_origin(part) is tuple for part in parts):
         return tuple
     return next((part for part in parts if part in SINGLE), str)
 
 
-def _parts(annotation: Any) -> list[Any]:
-    """The members of a union; its constraints are left to the schema."""
-    origin = typing.get_origin(annotation)
-    if origin is Annotated:
-        return _parts(typing.get_args(annotation)[0])
-    if origin in (typing.Union, types.UnionType):
-        return [part for member in typing.get_args(annotation) for part in _parts(member)]
-    return [annotation]
-
-
 def _metavar(annotation: Any) -> str | None:
-    parts = _parts(annotation)
+    parts = kinds_of(annotation)
     names = [
         str(name)
         for part in parts

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from distune.config.experiment import Config
+from distune.config.section import kinds_of
 from distune.config.study import StudyConfig
 from distune.errors import MOST_LINES, ConfigError, UserError
 from distune.utils.arguments import check_argument, check_path
@@ -192,18 +191,10 @@ def known_keys(model: type[BaseModel] = Config, prefix: str = "") -> list[str]:
     keys = []
     for name, field in model.model_fields.items():
         keys.append(prefix + name)
-        for inner in _models_in(field.annotation):
-            if name != "search_space":
-                keys += known_keys(inner, f"{prefix}{name}.")
+        for kind in kinds_of(field.annotation):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                keys += known_keys(kind, f"{prefix}{name}.")
     return keys
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
-        return [found for part in typing.get_args(annotation) for found in _models_in(part)]
-    return []
 
 
 def problems_of(error: ValidationError, given: Mapping[str, Any]) -> list[str]:

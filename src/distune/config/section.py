@@ -87,7 +87,7 @@ class ConfigSection(BaseModel, metaclass=_OneError):
 
 
 def _check_numbers(value: Any, annotation: Any) -> None:
-    kinds = _kinds(annotation)
+    kinds = kinds_of(annotation)
     if isinstance(value, bool) and (int in kinds or float in kinds) and bool not in kinds:
         raise ValueError(f"a number is needed, not {str(value).lower()}")
     if isinstance(value, list | tuple):
@@ -107,11 +107,11 @@ def _check_texts(value: Any) -> None:
             _check_texts(one)
 
 
-def _kinds(annotation: Any) -> list[Any]:
+def kinds_of(annotation: Any) -> list[Any]:
     """The types that an annotation names side by side, those with limits of their own too."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _kinds(parts[0])
+        return kinds_of(parts[0])
     if origin in (Union, UnionType):
-        return [kind for part in parts for kind in _kinds(part)]
+        return [kind for part in parts for kind in kinds_of(part)]
     return [annotation]
