@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from distune.cli.output import say, say_message
+from distune.errors import UserError
 from distune.utils.text import counted, first_of, one_line
 
 app = typer.Typer(
@@ -44,7 +45,6 @@ def clear(
     ] = None,
 ) -> None:
     """Remove the entries that no process uses; exit code 1 where one of them could not be deleted."""
-    from distune.errors import UserError
     from distune.store import KINDS, Store
 
     if kind is not None and kind not in KINDS:
@@ -61,9 +61,6 @@ def clear(
 
 
 def _seconds(text: str) -> float:
-    from distune.errors import UserError
-    from distune.utils.text import one_line
-
     found = re.fullmatch(r"(\d{1,6})([dhm])", text.strip())
     if found is None:
         raise UserError(

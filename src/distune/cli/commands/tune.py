@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distune.cli.options import Assignments, DataRoot, Seed, assigned, devices_of, overrides, refuse
+from distune.cli.options import Assignments, DataRoot, Gpu, Seed, assigned, devices_of, overrides, refuse
 from distune.cli.output import say, say_message
 from distune.cli.section_options import takes_section
 from distune.config import StudyConfig, load_config
@@ -34,7 +34,7 @@ def tune(
         Path, typer.Option(help="Base config (YAML); it is trial 0, and its study section says how.")
     ],
     given: dict[str, Any],
-    gpu: Annotated[str | None, typer.Option(help="One device: cuda:0, cpu, ...")] = None,
+    gpu: Gpu = None,
     fork: Annotated[
         str | None,
         typer.Option(help="Copy the trials of --study-name that still count to a study of this name."),
