@@ -123,6 +123,7 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     "compare": ("sources", lambda given: distune.compare(given), [None, "run", *STRANGE[:4]]),
     "init": ("metadata", lambda given: distune.init(given), [None, *STRANGE, *PATHS]),
     "init out": ("out", lambda given: distune.init("m", given), [*STRANGE, *PATHS]),
+    "init seed": ("seed", lambda given: distune.init("m", seed=given), [None, "1", *STRANGE[1:]]),
     "init labels": ("labels", lambda given: distune.init("m", labels=given), LABELS),
     "audit": ("data", lambda given: distune.audit(given), [None, "x", *STRANGE]),
     "split": (
@@ -160,12 +161,17 @@ def test_where_a_config_is_wanted_a_path_is_told_how_to_become_one(call: Callabl
         call("c.yaml")
 
 
-def test_a_report_takes_no_flag_that_is_none() -> None:
+def test_a_study_is_opened_from_a_path_and_its_report_takes_no_flag_that_is_none() -> None:
     study = distune.Study("s", Path("s"), "finished")
     for name in ("examples", "overwrite"):
         for value in NO_FLAGS:
             with pytest.raises(UserError, match=f"^{name}: "):
                 study.report(**{name: value})
+    for value in [*STRANGE, *PATHS]:
+        with pytest.raises(UserError, match=r"^source: "):
+            distune.Study.open(value)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"^checklist: "):
+        study.report(checklist=3)  # type: ignore[arg-type]
 
 
 def test_public_names_are_completed_before_they_are_imported() -> None:

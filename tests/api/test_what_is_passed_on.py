@@ -300,10 +300,16 @@ def test_looking_at_a_table_draws_nothing_from_the_caller(monkeypatch: pytest.Mo
     distune.init("cases.csv")
     assert random.getstate() == drawn
     threads = torch.get_num_threads()
-    monkeypatch.setattr(
-        "distune.setup.check.check", lambda *given, **named: torch.set_num_threads(threads + 1)
-    )
+    asked: list[Any] = []
+
+    def check(config: Config, source: str, *, estimates: bool) -> None:
+        asked.append(estimates)
+        torch.set_num_threads(threads + 1)
+
+    monkeypatch.setattr("distune.setup.check.check", check)
     distune.check(distune.Config())
+    distune.check(distune.Config(), estimate=False)
+    assert asked == [True, False]
     assert torch.get_num_threads() == threads, "a check measures as a run trains"
 
 

@@ -39,6 +39,7 @@ def test_confirm_passes_everything_on(distune: Command, called: Any, reason: str
     assert found == code and bool(printed) == (reason in ("finished", "incomplete"))
     assert ("resumes it" in said) is (reason in ("low_disk", "interrupted"))
     assert refreshed == ([("s", Path("of/s"), {"storage": None})] if printed else [])
+    assert ("of/s/report.md" in said) is bool(printed)
     options = (
         "--top 2 --seeds 7 --relevant-gain 0.05 --new-cases 9 --gpus cuda:0,cuda:1 --storage sqlite:///x.db "
         "--executor ray --ray-address h:1 --gpus-per-trial 0.5 --again --one-modality --subgroup-columns sex,age "

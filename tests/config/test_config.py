@@ -85,6 +85,16 @@ def test_broken_rule_is_named_with_its_key(case: str) -> None:
     assert str(caught.value) == f"my.yaml: {caught.value.problems[0]}"
 
 
+def test_the_source_is_named_also_where_values_lie_over_it() -> None:
+    for key, value in (("student.epochs", 0), ("student.lr.x", 1)):
+        for lay in (
+            lambda given: with_values(Config(), given, source="my.yaml"),
+            lambda given: parse_config({}, source="my.yaml", overrides=given),
+        ):
+            with pytest.raises(ConfigError, match=r"^my\.yaml: "):
+                lay({key: value})
+
+
 def test_all_problems_are_listed_at_once() -> None:
     raw = {"distillation": {"T": 0, "loss": "x"}, "dat": {}, "teacher": {"epochs": 0}}
     with pytest.raises(ConfigError) as caught:

@@ -76,7 +76,8 @@ def test_frozen_encoders_are_followed_by_a_quick_head() -> None:
 
 
 @pytest.mark.parametrize(
-    ("train", "epochs"), [(1, (60, 60)), (63, (60, 60)), (320, (30, 40)), (992, (10, 15)), (10**5, (10, 15))]
+    ("train", "epochs"),
+    [(1, (60, 60)), (63, (60, 60)), (256, (38, 50)), (320, (30, 40)), (992, (10, 15)), (10**5, (10, 15))],
 )
 def test_few_examples_are_seen_in_some_hundred_steps(train: int, epochs: tuple[int, int]) -> None:
     found = values(train=train)

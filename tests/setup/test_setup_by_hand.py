@@ -356,7 +356,11 @@ def test_a_split_beside_its_table_brings_no_images(tmp_path: Path, monkeypatch: 
     )
     with pytest.raises(UserError, match="'k' names no"):
         split_whole(Path("set/t.csv"), tmp_path / "other", label_columns=["k"], image_column="k")
+    with pytest.raises(UserError, match="columns found: 'i', 'k'"):
+        split_whole(Path("set/t.csv"), tmp_path / "other", label_columns=["k"], image_column="none")
     assert not (tmp_path / "other").exists()
+    (tmp_path / "words.csv").write_text("t,k\n" + "".join(f"word {n},{'ab'[n % 2]}\n" for n in range(20)))
+    assert split_whole(Path("words.csv"), tmp_path / "words", label_columns=["k"])[1] is None
     body = "i,ł\n" + "".join(f"{name},{'ćś'[n % 2]}\n" for n, name in enumerate(files))
     (tmp_path / "set/t.csv").write_bytes(body.encode("cp1250"))
     counts, brought = split_whole(

@@ -158,6 +158,10 @@ def test_a_study_whose_direction_another_program_changed_is_read_by_nothing(tmp_
             read()
 
 
+def test_a_fork_has_the_name_that_is_asked_for():
+    assert fork(memory_study(settings_of()), InMemoryStorage(), "new", settings_of()).study_name == "new"
+
+
 def test_a_fork_takes_no_other_studys_place(tmp_path):
     storage, settings = open_storage(f"sqlite:///{tmp_path}/new.db"), settings_of()
     open_study(storage, "new", settings)
@@ -264,6 +268,11 @@ def test_the_dashboard_shows_a_copy(tmp_path):
     assert url == f"sqlite:///{tmp_path}/copy.db"
     assert len(sqlite_study(tmp_path, settings, "some").trials) == 2
     assert all(t.state == TrialState.COMPLETE for t in study.trials)
+
+
+def test_a_study_is_copied_from_its_own_file_where_no_storage_is_named(tmp_path):
+    with pytest.raises(UserError, match="there is no file"):
+        copy_study("none", tmp_path / "copy.db", logs=tmp_path)
 
 
 def test_a_dashboard_says_no_name_as_it_stands(tmp_path, capfd):

@@ -20,6 +20,7 @@ from distune.tuning.status import (
     UnreadableStudy,
     _expected_end,
     _status_in,
+    read_status,
     read_studies,
     status_of,
 )
@@ -90,6 +91,15 @@ def test_both_stages_of_a_staged_search_are_one_study_of_the_list(tmp_path):
     assert "teachers  1 finished before: 1 complete, 0 pruned; 0 failed; best 0.5000, trial 0" in shown
     listed = CliRunner().invoke(app, ["status", "--storage", url]).output
     assert "other" in listed and "no studies" not in listed
+
+
+def test_what_is_no_study_is_listed_as_unreadable_and_what_a_system_leaves_is_not(tmp_path):
+    for name in ("damaged.db", "._damaged.db", "Thumbs.db"):
+        (tmp_path / name).write_bytes(b"no study")
+    (found,) = read_studies(logs=tmp_path)
+    assert isinstance(found, UnreadableStudy) and found.name == "damaged"
+    with pytest.raises(UserError, match="study name"):
+        read_status("../damaged", logs=tmp_path / "in")
 
 
 def test_a_folder_without_studies_and_a_list_that_is_watched(tmp_path, monkeypatch):

@@ -56,6 +56,17 @@ def test_a_data_set_with_leaks_is_refused_unless_they_are_accepted(
         inspect(config, "c.yaml", accept_leaks=True)
 
 
+@pytest.mark.parametrize(("weight", "of_one"), [(1.0, []), (2.0, ["weight"])])
+def test_the_weight_of_the_only_task_has_no_effect(
+    tiny_config: Callable[..., Config], weight: float, of_one: list[str]
+) -> None:
+    table = read_table(tiny_config().data, check_images=False)
+    tasks = tuple(replace(task, weight=weight) for task in table.tasks)
+    for some, named in ((tasks, []), (tasks[:1], of_one)):
+        found = ignored_in(replace(table, tasks=some))
+        assert [each.field.rpartition(".")[2] for each in found] == ["unlabelled", *named]
+
+
 def test_how_the_data_were_read_is_said_before_the_first_trial(
     tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -159,6 +159,7 @@ def test_what_is_wrong_with_a_config_is_said_of_its_file_where_it_has_one(
         ({"executor": "ray", "gpus": ("cuda:0",)}, "cuda:0"),
         ({"gpus_per_trial": 0.5}, "gpus_per_trial"),
         ({"workers": 10_000}, "10,000"),
+        ({"workers": 10_000, "executor": "ray", "ray_address": "local"}, "10,000"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_anything_is_looked_at(

@@ -42,6 +42,15 @@ def test_attempts_without_a_new_epoch_are_counted_in_a_row():
     assert one.stalled == 0, "the same epoch of another stage is"
 
 
+def test_a_worker_gets_the_attempt_and_the_data_that_are_meant():
+    one = active(attempts=2)
+    one.config, one.dataset = {"seed": 1}, "sha256:7"
+    one.begin()
+    task = one.task()
+    assert (task.number, task.config, task.folder, task.attempt) == (3, {"seed": 1}, "t", 3)
+    assert task.dataset == "sha256:7"
+
+
 @pytest.mark.parametrize(("known", "attempt"), [({}, 0), ({"attempts": 2}, 2)])
 def test_an_interrupted_trial_keeps_its_attempts_and_overrides(known, attempt):
     one = active(overrides={"training.accumulation": 4}, smaller=True, **known)

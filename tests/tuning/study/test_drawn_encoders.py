@@ -36,6 +36,13 @@ def test_a_revision_belongs_to_the_model_that_it_was_given_with() -> None:
     ]
 
 
+def test_weights_that_no_trial_starts_from_are_not_fetched() -> None:
+    found = drawn_encoders(question(student__vision__pretrained=False))
+    assert {each.name: each.pretrained for _, each in found} == {
+        "vit-base": True, "bio-clinical-bert": True, "deit-tiny": False, "deit-small": False,
+    }  # fmt: skip
+
+
 def test_a_revision_that_is_searched_is_fetched_with_the_model_it_is_of() -> None:
     choices = {"type": "categorical", "choices": ["v1", "v2"], "key": "student.vision.revision"}
     found = drawn_encoders(question(search_space={"version": choices}))

@@ -225,6 +225,50 @@ def test_looking_for_a_study_to_resume_makes_none_and_changes_no_other_program_s
     assert file.read_bytes() == before
 
 
+def test_runs_that_a_study_does_not_know_are_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = InMemoryStorage()
+    monkeypatch.setattr(names, "reading", lambda url: nullcontext(storage))
+
+    def is_there() -> bool:
+        return check_before_opening(
+            tmp_path / "s", "sqlite:///s.db", "s", lambda study: None, is_own_file=True
+        )
+
+    study_of(storage, "s", settings_of(), 1)
+    for place in ("trials", "teacher/trials"):
+        for number in (0, 1):
+            (tmp_path / "s" / place / f"trial_000{number}").mkdir(parents=True)
+            (tmp_path / "s" / place / "trial_0000/mine.txt").touch()
+    assert is_there(), "it knows trial 0, nothing is in the next, and it has no teachers"
+    study_of(storage, "s" + SUFFIX, settings_of(), 0)
+    with pytest.raises(UserError, match="teacher/trials/trial_0000 holds"):
+        is_there()
+    shutil.rmtree(tmp_path / "s/teacher")
+    assert is_there()
+    (tmp_path / "s/trials/trial_0001/mine.txt").touch()
+    with pytest.raises(UserError, match="trial_0001 holds"):
+        is_there()
+    shutil.rmtree(tmp_path / "s/trials/trial_0001")
+    (tmp_path / "s/trials/trial_0001").touch()
+    with pytest.raises(UserError, match="trial_0001 holds"):
+        is_there()
+
+
+def test_no_second_folder_of_a_study_is_begun_below_its_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "logs/s").mkdir(parents=True)
+    (tmp_path / "below/logs/here").mkdir(parents=True)
+    (tmp_path / "logs/here").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    with pytest.raises(UserError, match="give the command in"):
+        names._check_is_here("s", Path("logs/s"))
+    for other in ("here", "new"):
+        names._check_is_here(other, Path("logs") / other)
+
+
 @pytest.mark.slow
 def test_a_study_is_there_where_it_says_what_it_is_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

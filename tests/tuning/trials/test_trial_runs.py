@@ -12,7 +12,7 @@ from study_helpers import base_config
 from distune.config import as_dict, with_values
 from distune.data import read_table
 from distune.data.fingerprint import table_fingerprint
-from distune.errors import DataError
+from distune.errors import ConfigError, DataError, UserError
 from distune.training import run as training
 from distune.training.callbacks import Callback, EpochRecord
 from distune.training.cost import Cost
@@ -131,6 +131,14 @@ def test_a_worker_s_device_and_threads_lie_over_the_config_and_change_nothing_el
     assert (found.training.device, found.training.threads) == ("cuda:1", 5)
     assert as_dict(with_values(found, {"training.device": "cpu", "training.threads": 2})) == before
     assert task.config["training"]["threads"] is None, "the task's own values stay"
+    with pytest.raises(ConfigError, match=r"^trial 3: training.device"):
+        config_of_task(TrialTask(3, task.config, str(tmp_path), device="abacus"))
+
+
+def test_no_trial_runs_where_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="link"):
+        config_of_task(task_of(tmp_path / "link"))
 
 
 def test_the_result_of_a_run_is_the_outcome_of_its_trial() -> None:
