@@ -239,9 +239,9 @@ def test_a_published_vocabulary_is_written_with_the_limit_of_its_own_model(tmp_p
 @pytest.mark.parametrize(
     ("name", "sound", "odd"),
     [
-        ("image_size", [0, 4096], [-1, 4097, 1.0, True]),
+        ("image_size", [0, 4096], [-1, 4097, 1.0, True, "8", None]),
         ("max_tokens", [1, 1_000_000], [0, 1_000_001]),
-        ("percentiles", [[0, 100]], [[5, 5], [0, 101], [-1, 5], [1], None]),
+        ("percentiles", [[0, 100]], [[5, 5], [0, 101], [-1, 5], [1], None, [True, 5], ["0", "5"]]),
         ("window", [None, [0, 1]], [[0, 0], [1], []]),
         ("max_image_megapixels", [0.1], [0, float("inf")]),
         ("modalities", [["text"], ["text", "image"]], [[], ["text", "text"], ["sound"], "text"]),
@@ -378,13 +378,19 @@ def test_a_checksum_is_that_of_the_whole_file(tmp_path: Path) -> None:
         files.checksum_of(Path(os.devnull))
 
 
-def test_advice_of_a_library_is_not_shown_and_the_logger_is_as_before() -> None:
+def test_advice_of_a_library_is_not_shown_and_the_logger_is_as_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     root = logging.getLogger()
     before = (root.level, list(root.handlers))
     with pytest.raises(ValueError, match="x"), quantise._quiet():
         assert root.level == logging.ERROR
         raise ValueError("x")
     assert (root.level, list(root.handlers)) == before
+    monkeypatch.setattr(root, "handlers", [])
+    with quantise._quiet():
+        logging.warning("advice")
+    assert root.handlers == [], "at its first advice a logger without any would give itself one"
 
 
 @pytest.mark.parametrize(

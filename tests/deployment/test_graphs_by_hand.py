@@ -19,7 +19,9 @@ from distune.data.table import Task
 from distune.deployment import bundle as files
 from distune.deployment import export, model_card, quantise
 from distune.deployment.export import export_run
+from distune.deployment.graph import OPSET, Graph, _traced, write_graph
 from distune.errors import DataError, UserError
+from distune.models.classifier import Classifier, build_classifier
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import Columns
 from tests.stand_ins import refusing_as
@@ -35,6 +37,7 @@ def graph(
     classes: int = 3,
     props: str | None = None,
     extra: bool = False,
+    absent: bool = False,
     batch: str | int = "batch",
 ) -> Path:
     """The probabilities of the three channels' means, by softmax over tenths of them."""
@@ -49,6 +52,9 @@ def graph(
     if extra:
         inputs.append(make.make_tensor_value_info("ids", kinds.INT64, ["batch", "length"]))
         nodes.append(make.make_node("Cast", ["ids"], ["unused"], to=kinds.FLOAT))
+    if absent:
+        inputs.append(make.make_tensor_value_info("image_absent", kinds.BOOL, ["batch"]))
+        nodes.append(make.make_node("Not", ["image_absent"], ["present"]))
     outputs = [make.make_tensor_value_info("p_0", kinds.FLOAT, ["batch", classes])]
     tenth = onnx.numpy_helper.from_array(np.array(0.1, np.float32), "tenth")
     made = make.make_model(
@@ -84,7 +90,8 @@ def test_a_graph_answers_what_it_computes(tmp_path: Path) -> None:
 
 
 def test_a_graph_is_told_what_each_example_lacks(tmp_path: Path) -> None:
-    found, seen = loaded(graph(tmp_path / "m.onnx")), []
+    found, seen = loaded(graph(tmp_path / "m.onnx", absent=True)), []
+    assert found.can_miss
     found._session = SimpleNamespace(run=lambda names, feed: seen.append(feed) or [np.zeros((1, 3))])
     lacks = np.arange(20) == 17
     found.probabilities(np.zeros((20, 3, 2, 2), np.uint8), None, {"image": lacks})
@@ -182,11 +189,7 @@ def test_what_memory_does_not_suffice_for_is_no_fault_of_the_graph(tmp_path: Pat
         loaded(tmp_path / "broken.onnx")
 
 
-@pytest.mark.slow
-def test_a_small_student_is_exported_with_its_lengths_and_batches_left_open(tmp_path: Path) -> None:
-    from distune.deployment.graph import Graph, _traced, write_graph
-    from distune.models.classifier import build_classifier
-
+def student_of_texts() -> Classifier:
     section = {
         "vision": "none",
         "text": "tiny-text",
@@ -195,12 +198,33 @@ def test_a_small_student_is_exported_with_its_lengths_and_batches_left_open(tmp_
         "epochs": 1,
         "lr": 1e-3,
     }
-    student = build_classifier(ModelConfig.model_validate(section), (COLOUR,), seed=1, image_size=None)
+    return build_classifier(ModelConfig.model_validate(section), (COLOUR,), seed=1, image_size=None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised"),
+    [(RuntimeError("no such operator"), UserError), (torch.OutOfMemoryError("out of memory"), RuntimeError)],
+)
+def test_a_student_that_cannot_be_exported_is_refused_and_what_ran_out_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, raised: type[Exception]
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr("torch.onnx.export", fails)
+    with pytest.raises(raised, match=str(fault)):
+        write_graph(student_of_texts(), (COLOUR,), tmp_path / "m.onnx")
+
+
+@pytest.mark.slow
+def test_a_small_student_is_exported_with_its_lengths_and_batches_left_open(tmp_path: Path) -> None:
+    student = student_of_texts()
     traced = Graph(student.eval())
     assert traced.inputs == ("ids", "mask")
     ids, mask = _traced(traced)
     assert ids.shape == mask.shape == (2, 16) and mask.sum(1).tolist() == [16, 8]
     write_graph(student, (COLOUR,), tmp_path / "m.onnx")
+    assert [each.version for each in onnx.load(tmp_path / "m.onnx").opset_import] == [OPSET]
     found = loaded(tmp_path / "m.onnx", modalities=("text",), image_size=0)
     for lengths in ([3], [20, 1, 7]):
         held = ragged([np.arange(1, length + 1) for length in lengths], np.int64)
@@ -258,7 +282,6 @@ def test_linear_layers_compute_in_8_bits_and_convolutions_are_stored_so(
 def test_a_student_becomes_a_bundle_whose_every_file_has_a_checksum(
     tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from distune.models.classifier import build_classifier
     from distune.prediction.trained import TrainedStudent
     from distune.training.devices import Compute
 
@@ -305,9 +328,6 @@ def test_a_student_becomes_a_bundle_whose_every_file_has_a_checksum(
 def test_a_student_that_can_do_without_its_text_is_exported_so(
     tiny_config: Callable[..., Config], tmp_path: Path
 ) -> None:
-    from distune.deployment.graph import Graph, _traced, write_graph
-    from distune.models.classifier import build_classifier
-
     config = tiny_config(student__vision="none", data__missing="allow")
     student = build_classifier(config.student, (COLOUR,), seed=1, image_size=None, can_miss=True)
     traced = Graph(student.eval())

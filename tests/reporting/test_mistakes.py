@@ -5,6 +5,7 @@ import csv
 import re
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,13 @@ def test_a_predicted_class_that_is_none_is_named(run_folder: Path, predicted: st
 
 def test_data_that_are_elsewhere_now(run_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "data").rename(tmp_path / "moved")
-    assert "data:image/jpeg" not in write_mistakes(run_folder, tmp_path / "a.html").read_text()
-    moved = write_mistakes(run_folder, tmp_path / "b.html", data_root=tmp_path / "moved")
+    page = tmp_path / "pages/of/a.html"
+    page_of = partial(write_mistakes, run_folder, page)
+    assert "data:image/jpeg" not in page_of().read_text()
+    page.write_text("somebody's own")
+    with pytest.raises(UserError, match="overwrite"):
+        page_of()
+    moved = page_of(data_root=tmp_path / "moved", overwrite=True)
     assert "data:image/jpeg" in moved.read_text()
 
 
@@ -260,9 +266,11 @@ def test_of_a_file_of_several_frames_the_example_s_own_is_shown(
 def test_data_are_others_where_that_is_known(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: bool | None, lines: int
 ) -> None:
-    monkeypatch.setattr("distune.reporting.mistakes.read_table", lambda *_, **__: None)
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr("distune.reporting.mistakes.read_table", lambda _, **how: asked.append(how))
     monkeypatch.setattr("distune.reporting.mistakes.was_trained_on", lambda *_: answer)
     assert len(other_data(tmp_path, Config())) == lines
+    assert asked == [{"check_images": False}], "each of them is read where it is shown"
 
 
 @pytest.mark.slow
