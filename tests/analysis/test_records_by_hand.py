@@ -166,6 +166,7 @@ def test_a_table_may_lack_trials_and_a_study_may_not() -> None:
     assert (study_of().scored_on, study_of().on_what) == ("dev", " on dev")
     assert folded.on_what == " on 3 folds of train and dev"
     assert (table.called, study_of(says_what_ran=False).called, folded.called) == ("table", "study", "study")
+    assert [one.is_foreign for one in (table, study_of(says_what_ran=False), folded)] == [True, True, False]
     stages = [study_of(strategy=each).scored_stage for each in ("joint", "staged", "teacher")]
     assert stages == ["student", "student", "teacher"]
     assert (study_of().sign, study_of(direction="minimize").sign) == (1.0, -1.0)

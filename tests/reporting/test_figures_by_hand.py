@@ -63,6 +63,8 @@ def test_the_stages_of_a_trial_stand_on_each_other(draw: Draw) -> None:
     assert found == [(teacher, 0.0, 1.0), (teacher, 0.0, 0.5), (student, 1.0, 2.0), (student, 0.5, 1.5)]
     assert [round(bar.get_width(), 6) for bar in axes.patches] == [0.8] * 4
     assert axes.get_ylabel() == "minutes per trial" and axes.get_xlabel() == "trial"
+    (legend,) = axes.figure.legends
+    assert [entry.get_text() for entry in legend.get_texts()] == ["pruned", "teacher", "student"]
     (marks,) = axes.collections
     ((place, height),) = marks.get_offsets()  # type: ignore[misc]
     assert place == 1.0 and 2.0 < height < 2.0 + 0.1 * axes.get_ylim()[1], "above its bar, in its unit"
@@ -378,7 +380,14 @@ def test_a_confirmed_gain_is_filled_where_its_verdict_is_sure(draw: Draw) -> Non
 
 
 @pytest.mark.parametrize(
-    ("reach", "sizes"), [((0.1, 0.4), [2]), ((0.1, 0.41), [1, 1]), ((0.01, 0.02, 0.5), [2, 1]), ((0.5,), [1])]
+    ("reach", "sizes"),
+    [
+        ((0.1, 0.4), [2]),
+        ((0.1, 0.41), [1, 1]),
+        ((0.01, 0.02, 0.5), [2, 1]),
+        ((0.5,), [1]),
+        ((0.0, 1e-5, 0.5), [2, 1]),
+    ],
 )
 def test_gains_of_very_different_size_have_scales_of_their_own(
     reach: tuple[float, ...], sizes: list[int]

@@ -238,6 +238,8 @@ def test_before_a_confirmation() -> None:
     assert failing["Complete trials"][0] == "1"
     table = shown(base, best, space_source="observed")
     assert table[first_screen.DISTILLATION][0] == "Not known" and "Score" in table
+    assert "no config file" in table[first_screen.CONFIG][1]
+    assert "no config file" not in found[first_screen.CONFIG][1]
 
 
 def test_beside_the_config_to_use_stand_its_file_and_why_as_far_as_there_are_any(tmp_path: Path) -> None:
