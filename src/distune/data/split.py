@@ -19,8 +19,8 @@ from distune.data.readers.table_formats import LOST_LISTS, TableError, open_tabl
 from distune.data.readers.values import GROUP_REMEDY, MissingWords
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError, UserError
-from distune.utils.files.atomic import all_or_none, check_new, replacing
-from distune.utils.files.csv_files import write_rows
+from distune.utils.files.atomic import all_or_none, check_new
+from distune.utils.files.csv_files import write_csv
 from distune.utils.files.paths import make_folder
 from distune.utils.seeds import check_seed
 from distune.utils.text import counted, first_of, listed, nearest_hint
@@ -102,7 +102,7 @@ def split_csv(
     with all_or_none(out, files) as draft:
         before_writing()
         for number, file in enumerate(files):
-            _write(draft / file.name, [header, *(rows[row] for row in np.flatnonzero(assigned == number))])
+            write_csv(draft / file.name, [header, *(rows[row] for row in np.flatnonzero(assigned == number))])
     return {
         split: {
             column: dict(
@@ -332,8 +332,3 @@ def _fill_empty_splits(
                 f"{alone} of {counted(len(times), 'class', 'classes')} are in a single "
                 "one; merge rare classes, or name another label column where this one holds numbers or names"
             )
-
-
-def _write(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
-        write_rows(file, rows)

@@ -25,8 +25,8 @@ from distune.setup.data_section import data_section, mapped, tried
 from distune.setup.encoders import fitting
 from distune.setup.source_table import SourceTable
 from distune.setup.splits import splits_of
-from distune.utils.files.atomic import all_or_none, check_new, replacing, write_text
-from distune.utils.files.csv_files import write_rows
+from distune.utils.files.atomic import all_or_none, check_new, write_text
+from distune.utils.files.csv_files import write_csv
 from distune.utils.files.paths import make_folder
 from distune.utils.seeds import check_seed
 from distune.utils.short_repr import short_repr
@@ -193,13 +193,8 @@ def _write_tables(
 ) -> None:
     for split in SPLITS:
         mine = [cells for cells, own in zip(rows, splits, strict=True) if own == split]
-        if not mine:
-            continue
-        with (
-            replacing(folder / f"metadata_{split}.csv") as draft,
-            draft.open("w", encoding="utf-8", newline="") as file,
-        ):
-            write_rows(file, [header, *mine])
+        if mine:
+            write_csv(folder / f"metadata_{split}.csv", [header, *mine])
 
 
 def _max_tokens(texts: Sequence[str]) -> int:

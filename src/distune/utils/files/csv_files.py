@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from threading import Lock
 from typing import TextIO, TypeVar
+
+from distune.utils.files.atomic import replacing
 
 Row = TypeVar("Row")
 LONGEST = 2**31 - 1
@@ -28,6 +31,12 @@ def of_any_length(rows: Iterator[Row]) -> Iterator[Row]:
         if row is None:
             return
         yield row
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    """Writes a table in UTF-8, whole or not at all; see `write_rows`."""
+    with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        write_rows(file, rows)
 
 
 def write_rows(file: TextIO, rows: Iterable[Sequence[str]]) -> None:
