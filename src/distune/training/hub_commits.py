@@ -10,6 +10,7 @@ from distune.config import Config, load_config
 from distune.config.revisions import carried_over, encoders_of, pinned
 from distune.errors import ConfigError
 from distune.models.encoders.hub.revisions import fetch_encoders
+from distune.training.files.run_folder import CONFIG
 
 
 def with_commits(config: Config, folder: Path | None, roles: Collection[str]) -> Config:
@@ -25,7 +26,7 @@ def with_commits(config: Config, folder: Path | None, roles: Collection[str]) ->
     Raises:
         UserError: an encoder cannot be had.
     """
-    earlier = folder / "config.yaml" if folder else None
+    earlier = folder / CONFIG if folder else None
     if earlier and earlier.is_file():
         with contextlib.suppress(ConfigError):  # cut off, or of another version: the run writes it again
             config = carried_over(config, load_config(earlier))

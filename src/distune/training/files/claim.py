@@ -72,11 +72,9 @@ def _new(folder: Path) -> Path:
     make_folder(folder.parent)  # by itself: a link to nothing there "exists" at every number
     for number in count(1):
         numbered = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
-        try:
+        with suppress(FileExistsError):
             numbered.mkdir()
             break
-        except FileExistsError:
-            continue
     return numbered
 
 

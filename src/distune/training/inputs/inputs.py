@@ -17,7 +17,7 @@ from distune.config import DataConfig, ModelConfig
 from distune.data.batches import ModelInputs, tensor
 from distune.data.fingerprint import image_fingerprints
 from distune.data.pixels.images import DECODING, decode_all, views
-from distune.data.ragged import Ragged
+from distune.data.ragged import Ragged, ragged
 from distune.data.table import Table
 from distune.models.classifier import NAMES, Classifier
 from distune.models.encoders.base import TextEncoder, VisionEncoder
@@ -182,10 +182,9 @@ class InputSteps:
 
     def _tokens(self, text: TextEncoder, key: dict[str, Any]) -> Ragged:
         def compute(entry: Entry) -> None:
-            ids = text.tokenizer.encode(self.table.texts, key["max_tokens"])
-            offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in ids])])
-            entry.new_array("offsets", offsets.shape, np.int64)[:] = offsets
-            entry.new_array("ids", (int(offsets[-1]),), np.int64)[:] = np.concatenate(ids)
+            ids = ragged(text.tokenizer.encode(self.table.texts, key["max_tokens"]), np.int64)
+            entry.new_array("offsets", ids.offsets.shape, np.int64)[:] = ids.offsets
+            entry.new_array("ids", ids.values.shape, np.int64)[:] = ids.values
 
         entry = self.store.get("tokens", key, compute)
         return Ragged(entry.array("ids"), entry.array("offsets"))

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -66,11 +66,11 @@ class Lease:
 
     def renewed(self) -> Lease:
         """The next beat."""
-        return Lease(**{**self.__dict__, "beat": self.beat + 1, "seen": time.time()})
+        return replace(self, beat=self.beat + 1, seen=time.time())
 
     def closed(self, reason: str) -> Lease:
         """The last beat; the reason is why the coordinator ended."""
-        return Lease(**{**self.renewed().__dict__, "ended": reason})
+        return replace(self.renewed(), ended=reason)
 
     def process_is_gone(self) -> bool:
         """Whether the process is known to be dead; False for one on another machine."""

@@ -119,10 +119,8 @@ class LocalExecutor(Executor):
         """Answers the last score of a trial."""
         for worker in self._workers:
             if worker.number == number:
-                try:
+                with suppress(OSError):
                     send(worker.pipe, {"proceed": proceed})
-                except OSError:
-                    return
 
     def wait(self, seconds: float) -> list[Event]:
         """What happened, oldest first."""
@@ -187,10 +185,8 @@ class LocalExecutor(Executor):
         worker.offset = worker.log.stat().st_size if worker.log.exists() else 0
         worker.oom_kills = oom_kills()
         worker.peak_memory_mb = None
-        try:
+        with suppress(OSError):  # it died just now: `wait` finds the closed pipe and reports the trial
             send(worker.pipe, task.as_dict())
-        except OSError:  # it died just now: `wait` finds the closed pipe and reports the trial
-            return
 
     def _replace(self, index: int) -> _Worker:
         old = self._workers[index]
