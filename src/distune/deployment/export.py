@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -34,6 +33,7 @@ from distune.prediction.trained import TrainedStudent, load_run
 from distune.training.files.prediction_files import read_rows
 from distune.training.files.run_folder import run_config, was_trained_on
 from distune.utils.arguments import check_number, check_path
+from distune.utils.files.json_files import as_json
 from distune.utils.files.new_folder import new_folder
 from distune.utils.files.paths import read_file
 
@@ -266,4 +266,4 @@ def _write_checksums(draft: Path) -> None:
 
 
 def _write_json(file: Path, value: Mapping[str, Any]) -> None:
-    file.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    file.write_text(as_json(value, ascii_alone=False), encoding="utf-8")

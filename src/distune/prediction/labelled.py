@@ -34,7 +34,7 @@ from distune.prediction.examples import (
 from distune.prediction.label_cells import LabelCell, as_in_training, cell_of_labels, in_columns
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import first_of
-from distune.training.files.run_folder import was_trained_on
+from distune.training.files.run_folder import CONFIG, was_trained_on
 from distune.utils.arguments import check_argument, check_path
 from distune.utils.files.paths import in_full
 from distune.utils.text import counted, listed, nearest_hint, one_line
@@ -273,15 +273,15 @@ def labelled_table(table: Table, name: str) -> Labelled:
     )
 
 
-def _config_of(predictor: Predictor) -> Config | None:
+def config_of(predictor: Predictor) -> Config | None:
     """The config of the student's run; None for a bundle."""
-    file = Path(predictor.source) / "config.yaml"
+    file = Path(predictor.source) / CONFIG
     return load_config(file) if file.is_file() else None
 
 
 def _data_of(predictor: Predictor) -> DataConfig:
     """How the data set of the student's run is read; of a bundle what it holds of that."""
-    config = _config_of(predictor)
+    config = config_of(predictor)
     if config is not None:
         return config.data
     # Of the readers that may have a column a label the one that needs no names of others.
@@ -296,7 +296,7 @@ def _data_of(predictor: Predictor) -> DataConfig:
 
 def _of_folder(predictor: Predictor, root: Path) -> Labelled:
     """A data set that is read as that of the run was."""
-    config = _config_of(predictor)
+    config = config_of(predictor)
     if config is None:
         raise UserError("a bundle does not say how a data set is read; name its labelled examples with --csv")
     config = with_values(

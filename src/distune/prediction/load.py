@@ -14,7 +14,7 @@ from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
 from distune.deployment.bundle import is_bundle, load_bundle
 from distune.errors import UserError, is_of_the_machine
 from distune.prediction.predictor import Predictor
-from distune.training.files.run_folder import WEIGHTS
+from distune.training.files.run_folder import ENVIRONMENT, WEIGHTS
 from distune.utils.arguments import check_argument, check_path, check_text
 from distune.utils.files.default_folders import STUDIES
 from distune.utils.files.paths import in_shell
@@ -78,7 +78,7 @@ def _check_no_storage(folder: Path, what: str, storage: str | None) -> None:
 
 def is_run(folder: Path) -> bool:
     """Whether a folder is that of a run, finished or not."""
-    return (folder / "environment.json").is_file() or (folder / WEIGHTS).is_file()
+    return (folder / ENVIRONMENT).is_file() or (folder / WEIGHTS).is_file()
 
 
 def run_of_study(source: Path | str, storage: str | None = None) -> Path:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from distune.config import load_config
 from distune.data import read_table
 from distune.data.fingerprint import DIGEST_BYTES, image_fingerprint, image_fingerprints
 from distune.data.pixels.image_size import size_of
@@ -20,6 +19,7 @@ from distune.data.pixels.intensity import PixelRules
 from distune.errors import DataError, UserError, is_of_the_machine
 from distune.prediction.example_pixels import array_of, is_picture
 from distune.prediction.examples import Example
+from distune.prediction.labelled import config_of
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import was_trained_on
 from distune.utils.threads import threaded
@@ -51,10 +51,8 @@ class Seen:
 
 def seen_by(predictor: Predictor) -> Seen | None:
     """What a student was trained and tuned on, whatever split it was in; None where that is not there to be read."""
-    config_file = Path(predictor.source) / "config.yaml"
-    if not config_file.is_file():
+    if (config := config_of(predictor)) is None:
         return None
-    config = load_config(config_file)
     try:
         table = read_table(config.data, check_images=False)
         files = tuple(dict.fromkeys(filter(None, table.images)))

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from distune.config import Config, Modality, as_dict, with_values
 from distune.data.batches import tensor
-from distune.data.pixels.intensity import PixelRules
 from distune.data.ragged import Ragged
+from distune.data.readers.read_table import pixel_rules
 from distune.data.table import Task, label_columns
 from distune.errors import UserError
 from distune.models.answers import probabilities_of
@@ -50,7 +50,7 @@ class TrainedStudent:
         longest = config.data.max_tokens
         self.max_tokens = longest if student.text is None else min(longest, student.text.max_tokens)
         self.image_size = 0 if student.vision is None else student.vision.image_size
-        self.rules = PixelRules(config.data.window, config.data.percentiles)
+        self.rules = pixel_rules(config.data)
         self.max_megapixels = config.data.max_image_megapixels
         self.batch_size = EVALUATION_BATCH
         self.can_miss = student.can_miss
