@@ -116,7 +116,12 @@ CALLS: dict[str, tuple[str, Callable[[Any], object], list[Any]]] = {
     "load_config twice": (
         "overrides",
         lambda given: parse_config({}, overrides=given),
-        [{"student": {"lr": 0.1}, "student.lr": 0.2}, {"student.lr": 0.2, "student": {"lr": 0.1}}],
+        [
+            {3: 0.1},
+            {"student": {3: 0.1}},
+            {"student": {"lr": 0.1}, "student.lr": 0.2},
+            {"student.lr": 0.2, "student": {"lr": 0.1}},
+        ],
     ),
     "check": ("config", lambda given: distune.check(given), [None, "x", *STRANGE]),
     "check estimate": ("estimate", lambda given: distune.check(CONFIG, estimate=given), [None, 1, "yes"]),

@@ -110,6 +110,9 @@ def test_a_run_prints_the_scores_of_each_split(
 
 
 def test_only_epochs_that_were_trained_before_are_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    first = EpochRecord("teacher", 1, 0.5, 0.4, 0.1, 0.125, {}, 1e-3, 2.0)
+    _ShowEpochs().on_epoch_end(first)
+    assert "trained before" not in capsys.readouterr().out
     shown = _ShowEpochs()
     shown.on_replay("student", 2)
     for epoch in (1, 2, 3):

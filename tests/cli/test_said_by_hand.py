@@ -60,6 +60,21 @@ def test_a_bar_is_no_part_of_what_a_command_gives(
     assert "8/20" in capsys.readouterr().err
 
 
+def test_the_pace_of_predictions_is_examples_by_seconds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = SimpleNamespace(ids=["a"] * 6, problems=["b"])
+    student: Any = SimpleNamespace(predict_table=lambda table, root, *, on_progress: answers)
+    monkeypatch.setattr(predict, "time", SimpleNamespace(perf_counter=iter([100.0, 104.0]).__next__))
+    predict._answer_all(student, Path("t.csv"), Path())
+    assert "predicted 6 of 7 examples in 4.0 s (1.5 a second)" in capsys.readouterr().out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(predict, "time", SimpleNamespace(perf_counter=iter([100.0, 104.0]).__next__))
+    with predict.progress_of("predicting") as tell:
+        tell(6, 20)
+    assert "1.5 examples/s" in capsys.readouterr().err
+
+
 def test_the_columns_of_a_list_of_studies_stand_under_their_titles(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -44,7 +44,7 @@ from distune.setup.image_column import (
     _roots,
     images_of,
 )
-from distune.setup.image_links import bring_images, split_whole
+from distune.setup.image_links import _remove, bring_images, split_whole
 from distune.setup.init import _at_origin, _counted, _name, _relative, _rows, _write_tables, prepare
 from distune.setup.source_table import SourceTable
 from distune.setup.splits import _strata, splits_of
@@ -335,6 +335,17 @@ def test_images_are_brought_once_and_replace_nothing(tmp_path: Path, monkeypatch
     (out / "d.png").write_text("other")
     with pytest.raises(UserError, match="another file"):
         bring_images("i", files, ["d.png"], out, [])
+
+
+def test_an_image_that_was_brought_is_removed_with_the_folders_that_it_leaves_empty(tmp_path: Path) -> None:
+    for name in ("new/a/b/x.png", "new/c/d/y.png", "new/c/mine.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "new/a/b/x.png").unlink()
+    for name in ("a/b/x.png", "c/d/y.png"):
+        _remove(tmp_path / "new" / name, tmp_path / "new")
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert left == {"new", "new/c", "new/c/mine.png"}
 
 
 def test_a_split_beside_its_table_brings_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

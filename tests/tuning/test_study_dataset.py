@@ -14,7 +14,7 @@ from distune.data import read_table
 from distune.data.audit import audit as auditing
 from distune.data.audit.findings import AuditReport, Finding
 from distune.data.fingerprint import table_fingerprint
-from distune.errors import UserError
+from distune.errors import ConfigError, DataError, UserError
 from distune.tuning.space.without_effect import ignored_in
 from distune.tuning.study_dataset import AUDIT_NAME, Inspection, inspect
 from distune.utils.files.sealed_files import read_sealed
@@ -65,6 +65,17 @@ def test_the_weight_of_the_only_task_has_no_effect(
     for some, named in ((tasks, []), (tasks[:1], of_one)):
         found = ignored_in(replace(table, tasks=some))
         assert [each.field.rpartition(".")[2] for each in found] == ["unlabelled", *named]
+
+
+def test_what_is_wrong_with_the_data_is_listed_after_what_is_wrong_with_the_config(
+    tiny_config: Callable[..., Config],
+) -> None:
+    config = tiny_config(data__root="nowhere")
+    with pytest.raises(DataError, match="no such folder"):
+        checking.check_experiment(config, "c.yaml")
+    with pytest.raises(ConfigError, match=r"^c\.yaml") as refused:
+        checking.check_experiment(config, "c.yaml", ["known before"])
+    assert refused.value.problems[0] == "known before" and "no such folder" in refused.value.problems[1]
 
 
 def test_how_the_data_were_read_is_said_before_the_first_trial(

@@ -144,6 +144,17 @@ def test_each_kind_of_study_has_its_function_its_folder_and_its_pruner(
         assert warmup == settings.warmup
 
 
+@pytest.mark.parametrize(("warmup", "is_said"), [(2, False), (3, True)])
+def test_a_pruner_that_has_no_time_to_stop_a_trial_is_named(
+    started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    warmup: int, is_said: bool,
+) -> None:  # fmt: skip
+    coordinators(monkeypatch)
+    settings = settings_of(pruner="median", warmup=warmup)
+    StudyRunner(tune_request(), lambda: 0).run(memory_study(settings), settings, tmp_path, 1)
+    assert ("too few" in caplog.text) is is_said
+
+
 def test_a_time_limit_holds_for_all_runs_of_a_request_together() -> None:
     runner = StudyRunner(tune_request(timeout=10.0), lambda: 0)
     runner._started -= 30.0

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from study_helpers import base_config, tune_request
+from study_helpers import base_config, memory_study, settings_of, tune_request
 
 from distune.errors import ConfigError, UserError
 from distune.tuning import tune as module
 from distune.tuning.request import TuneRequest
 from distune.tuning.search.pruners import WARMUP_EPOCHS
 from distune.tuning.staged import TEACHER_WARMUP
+from distune.tuning.study.open_study import FORKED_FROM
 from distune.tuning.study.settings import StudySettings
 from distune.tuning.study_dataset import Inspection
 from distune.tuning.tune import _check, _searched, _study_settings, base_of, search_space, values_outside
@@ -178,6 +180,27 @@ def test_folds_of_a_fold_are_refused() -> None:
     config = base_config(data__fold={"number": 1, "of": 3})
     with pytest.raises(UserError, match=r"data\.fold"):
         _check(tune_request(config, folds=3))
+
+
+def test_a_fork_that_is_there_must_be_about_what_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old, there, asked = memory_study(settings_of()), memory_study(settings_of(seed=7)), settings_of()
+    there.set_user_attr(FORKED_FROM, old.study_name)
+
+    def check_there(folder: Path, url: str, name: str, check: Any, *, is_own_file: bool) -> bool:
+        check(there)
+        return True
+
+    monkeypatch.setattr(module, "study_to_copy", lambda url, name: nullcontext(old))
+    monkeypatch.setattr(module, "check_before_opening", check_there)
+    request = tune_request(name="old", fork="new")
+    with pytest.raises(UserError, match="something else"):
+        module._check_study(request, tmp_path, "sqlite:///new.db", "new", asked)
+    assert module._check_study(request, tmp_path, "sqlite:///new.db", "new", settings_of(seed=7))
+    there.set_user_attr(FORKED_FROM, "another")
+    with pytest.raises(UserError, match="no fork of"):
+        module._check_study(request, tmp_path, "sqlite:///new.db", "new", settings_of(seed=7))
 
 
 def test_leaks_and_folds_are_looked_at_as_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -261,7 +261,7 @@ def _png(values: NDArray[Any]) -> bytes:
 
 
 def _csv(rows: Mapping[str, list[str]], chosen: Sequence[int]) -> str:
-    text = io.StringIO(newline="")
+    text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(rows)
     writer.writerows([values[row] for values in rows.values()] for row in chosen)

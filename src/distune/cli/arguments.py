@@ -69,7 +69,7 @@ def _flags(param: Any) -> list[str]:
 
 
 def _is_list(param: Any) -> bool:
-    return bool(getattr(param, "multiple", False)) or _is_argument(param)
+    return _is_argument(param) or bool(param.multiple)
 
 
 def _is_argument(param: Any) -> bool:

@@ -93,7 +93,7 @@ def check_is_fork(study: Study, old: Study) -> None:
     Raises:
         UserError: it is another study.
     """
-    if not (is_made_by_tune(study) and _is_fork_of(study, old)):
+    if not _is_fork_of(study, old):
         raise UserError(
             f"fork: there is a study {study.study_name} already, which is no fork of {old.study_name}; choose another "
             "name"

@@ -94,6 +94,17 @@ def test_data_that_are_too_few_for_one_trial_alone_stop_no_study_twice(world):
     assert states(world.study) == {"COMPLETE": 3, "FAIL": 1}
 
 
+def test_room_for_one_more_trial_is_enough(world):
+    world.free = 6_000
+
+    def with_weights(task):
+        task.path.mkdir(parents=True)
+        (task.path / "student.bin").write_bytes(b"0" * 4_000)
+        yield from world.script(task)
+
+    assert world.run(with_weights, n_trials=3, reserve_gb=0.0) == "finished"
+
+
 def test_the_checkpoints_of_a_running_trial_count(world):
     """They are gone when it ends, and the next trial needs as much."""
     world.free = 9_000

@@ -28,7 +28,13 @@ from distune.tuning.study.names import (
     studies_in,
     study_to_continue,
 )
-from distune.tuning.study.open_study import is_draft, is_made_by_tune, open_study, write_settings
+from distune.tuning.study.open_study import (
+    check_resumable,
+    is_draft,
+    is_made_by_tune,
+    open_study,
+    write_settings,
+)
 from distune.tuning.study.settings import COMMITS, StudySettings
 from distune.tuning.study.storage import opened
 
@@ -175,6 +181,14 @@ def test_whose_study_it_is(
     for _ in range(trials):
         study.ask()
     assert (is_made_by_tune(study), is_draft(study)) == (made, draft)
+
+
+def test_a_study_of_which_another_program_changed_a_trial_is_not_resumed() -> None:
+    study = study_of(InMemoryStorage(), "s", settings_of(), 1)
+    check_resumable(study, settings_of())
+    study.add_trial(create_trial(value=0.5, user_attrs={"overrides": {}, "seconds": "long"}))
+    with pytest.raises(UserError, match="trial 1: the attribute seconds"):
+        check_resumable(study, settings_of())
 
 
 def test_a_study_of_two_objectives_is_none_of_ours() -> None:
