@@ -171,9 +171,11 @@ def test_the_run_that_is_shown_is_the_recommended_one_that_kept_its_answers(tmp_
 
 def test_studies_that_minimise_come_last_and_the_lowest_first() -> None:
     low, high = (study_of(complete(0, value), direction="minimize") for value in (0.25, 0.75))
-    found = side_by_side([high, low, study_of(complete(0, 0.1)), study_of()])
+    others = [study_of(complete(0, 0.0)), study_of(complete(0, 0.1)), study_of()]
+    found = side_by_side([high, low, *others])
     assert [(one.dev, one.minimises) for one in found] == [
         (0.1, False),
+        (0.0, False),
         (None, False),
         (0.25, True),
         (0.75, True),

@@ -149,6 +149,7 @@ def test_the_epoch_that_is_kept_has_a_ring(draw: Draw) -> None:
     assert points(student.lines[-1]) == [(2.0, 0.75)] and student.lines[-1].get_color() == INK
     assert [points(line) for line in losses.lines] == [[(1.0, 1.5), (3.0, 0.0)]], "none of the student"
     assert (losses.get_ylabel(), student.get_ylabel()) == ("train loss", "score on dev")
+    assert to_hex(losses.yaxis.label.get_color()) == to_hex(losses.lines[0].get_color()) == to_hex(ORANGE)
     assert "student from 0.2500 to 0.5000, highest with 0.7500 in epoch 2" in alt and "Trial 1" in caption
 
 
@@ -426,8 +427,10 @@ def test_both_phases_are_as_wide_as_they_have_trials(draw: Draw) -> None:
 
 def test_the_first_parameter_is_named_in_the_alternative_text(draw: Draw) -> None:
     found = findings(importance=Importance((Share("a", 0.7), Share("b", 0.3)), 0.5, 20, 0.1, ()))
-    _, (_, alt, _) = draw(bars, lambda: bars.draw_importance(found))
+    (axes,), (_, alt, caption) = draw(bars, lambda: bars.draw_importance(found))
     assert "first is a with 70 %" in alt and "1 lies above" in alt
+    (floor,) = axes.lines
+    assert floor.get_linestyle() == ":" and "the dotted line" in caption
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def test_that_no_times_are_known_is_said_where_it_is_so() -> None:
     timed = [TrialRecord(n, "complete", 0.5, **about) for n in range(2)]
     for trials, is_said in ((timed, False), ((TrialRecord(0, "complete", 0.5),), True)):
         shown = text(recommendations.section(findings(study(*trials))))
-        assert ("records no durations" in shown) is is_said
+        assert ("records no durations" in shown) is is_said and "\n1. " in shown
 
 
 @pytest.mark.parametrize(
