@@ -106,9 +106,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {_short(key.value)!r} stands twice", key.start_mark
-                    )
+                    raise _refused(f"the key {_short(key.value)!r} stands twice", key)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -119,28 +117,26 @@ class _Loader(yaml.SafeLoader):
             raise
         except Exception:  # a bad date, number or tag makes PyYAML raise anything
             kind = node.tag.rpartition(":")[2]
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{_short(node.value)!r} cannot be read as {kind}", node.start_mark
-            ) from None
+            raise _refused(f"{_short(node.value)!r} cannot be read as {kind}", node) from None
 
     def construct_scalar(self, node: Any) -> Any:
         is_number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
         if is_number and len(node.value) > LONGEST_NUMBER:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"a number of {len(node.value):,} characters", node.start_mark
-            )
+            raise _refused(f"a number of {len(node.value):,} characters", node)
         if is_number and _READ_OTHERWISE.fullmatch(node.value):
-            problem = (
+            raise _refused(
                 f"YAML reads {node.value} as a number of another base; write it without leading zeros and colons, "
-                "or in quotes where it is text"
+                "or in quotes where it is text",
+                node,
             )
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        if isinstance(node.value, str) and not is_unicode(
-            node.value
-        ):  # written as an escape, such as "\\ud800"
-            problem = f"{NOT_UNICODE}; write the character itself"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        # Written as an escape, such as "\\ud800".
+        if isinstance(node.value, str) and not is_unicode(node.value):
+            raise _refused(f"{NOT_UNICODE}; write the character itself", node)
         return super().construct_scalar(node)
+
+
+def _refused(problem: str, node: yaml.Node) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 def _count(node: yaml.Node, depth: int, values: int) -> int:
