@@ -68,7 +68,7 @@ class Batch:
         image: (B, ...); None where the model reads no image.
         text: (B, L) token ids, (B, L, width), or a mean (B, width); None where the model reads no text.
         text_mask: bool (B, L), true at real tokens; a mean counts as one; None with the text.
-        labels: int64 (B, tasks).
+        labels: int64 (B, columns), as in a table.
         host_rows: the same rows on the CPU.
         targets: rows of further arrays, (B, ...) each.
         absent: which examples lack their image, and their text, bool (B,) each; None where none does.
@@ -138,7 +138,7 @@ def train_batches(
 
     Args:
         inputs: of the model.
-        labels: int64 (N, tasks).
+        labels: the table's columns, int64 (N, columns).
         rows: of one epoch.
         batch_size: examples a batch; the last one may be smaller.
         seed: of the order and the views.

@@ -34,7 +34,7 @@ class Examples:
 
     Attributes:
         inputs: for all examples of the table.
-        labels: int64 (N, tasks).
+        labels: the table's columns, int64 (N, columns).
         tasks: the label columns.
         train: rows to learn from.
         dev: rows to evaluate each epoch on.

@@ -1,8 +1,8 @@
 """The event loop that owns a study: ask, submit, handle events, answer, tell.
 
 One thread; workers never open the study's storage. Every decision is made elsewhere by a plain function: how many
-trials are needed (`budget`), whether a trial is pruned (`pruning`), what follows a failure (`retry_policy`), which
-weights stay (`retention`).
+trials are needed (`budget`), whether a trial is pruned (`epoch_reports`), what follows a failure (`retry_policy`),
+which weights stay (`retention`).
 """
 
 from __future__ import annotations
