@@ -22,6 +22,8 @@ Split = Literal["train", "dev", "test", "unlabelled", "unused"]
 label and belong to a case that a fold leaves out."""
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 """The splits with labels."""
+EVALUATED: tuple[Split, ...] = ("dev", "test")
+"""Those that no model learns from."""
 MISSING = -1
 """Stands among class indices for a label that is not known."""
 
@@ -167,7 +169,7 @@ class Table:
         return found if found.any() and not found.all() else None
 
     def labelled(self) -> Table:
-        """The table without the rows of no labelled split."""
+        """The rows of the splits with labels alone."""
         return self._at([row for row, split in enumerate(self.splits) if split in SPLITS])
 
     def with_images(self) -> Table:

@@ -10,11 +10,10 @@ from distune.data.labels import stratified_on
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
 from distune.data.split import assign_splits
-from distune.data.table import Split
+from distune.data.table import EVALUATED
 
 SEED = 0
 """Whose labels are kept depends on the data alone: two seeds of a run learn from the same ones."""
-EVALUATED: tuple[Split, ...] = ("dev", "test")
 
 
 def set_apart(examples: Sequence[RawExample]) -> list[RawExample]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from distune.data.audit.findings import AuditSection, Finding, Row
 from distune.data.audit.leaks import evaluation_splits
-from distune.data.table import MISSING, SPLITS, Split, Table
+from distune.data.table import EVALUATED, MISSING, SPLITS, Split, Table
 from distune.utils.text import counted
 
 FEW_IN_TRAIN = 10
@@ -58,7 +58,7 @@ def balance_findings(table: Table) -> list[Finding]:
                     "Consider training.class_weights: balanced.",
                 )
             )
-        for split in ("dev", "test"):
+        for split in EVALUATED:
             counts = _counts(table, split, position)
             few = _below(task.classes, counts, FEW_IN_EVALUATION) if counts.sum() else ()
             if few:

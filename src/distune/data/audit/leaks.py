@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from distune.data.audit.findings import Finding, Row
 from distune.data.audit.perceptual_hash import near_duplicates, partners, pictures
-from distune.data.table import MISSING, SPLITS, Split, Table
+from distune.data.table import EVALUATED, MISSING, SPLITS, Split, Table
 from distune.utils.text import counted
 
-EVALUATION: tuple[Split, ...] = ("dev", "test")
 POOLED: tuple[Split, ...] = ("train", "dev")
 """Folds are cut from these."""
 HASH_DISTANCE = 6
@@ -26,7 +25,7 @@ MANY_SAME_CAPTIONS = 0.05
 
 def evaluation_splits(table: Table) -> tuple[Split, ...]:
     """The splits that models are evaluated on: dev, and test where there is one."""
-    return tuple(split for split in EVALUATION if len(table.rows(split)))
+    return tuple(split for split in EVALUATED if len(table.rows(split)))
 
 
 def group_findings(table: Table) -> list[Finding]:
@@ -126,7 +125,7 @@ def near_duplicate_findings(table: Table, content: Sequence[str], small: NDArray
         touched[second] |= {row for _, row in pairs}
     if not rows:
         return []
-    shares = {split: len(touched[split]) / max(1, len(table.rows(split))) for split in EVALUATION}
+    shares = {split: len(touched[split]) / max(1, len(table.rows(split))) for split in EVALUATED}
     said = ", ".join(
         f"{split}: {len(touched[split])} ({shares[split]:.1%})" for split in evaluation_splits(table)
     )

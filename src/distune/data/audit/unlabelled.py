@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distune.data.audit.findings import Finding
-from distune.data.audit.leaks import EVALUATION, pair_row
-from distune.data.table import Table
+from distune.data.audit.leaks import pair_row
+from distune.data.table import EVALUATED, Table
 from distune.utils.text import counted
 
 
@@ -19,11 +19,11 @@ def unlabelled_findings(table: Table, content: Sequence[str]) -> list[Finding]:
         table: the data set, its unlabelled rows among the others.
         content: its `image_fingerprints`.
     """
-    labelled = {content[row]: row for split in ("train", *EVALUATION) for row in table.rows(split).tolist()}
+    labelled = {content[row]: row for split in ("train", *EVALUATED) for row in table.rows(split).tolist()}
     twins = [
         (labelled[content[row]], row) for row in table.rows("unlabelled").tolist() if content[row] in labelled
     ]
-    evaluated = [pair for pair in twins if table.splits[pair[0]] in EVALUATION]
+    evaluated = [pair for pair in twins if table.splits[pair[0]] in EVALUATED]
     taught = [pair for pair in twins if table.splits[pair[0]] == "train"]
     findings = []
     if evaluated:

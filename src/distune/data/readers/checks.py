@@ -17,7 +17,7 @@ from distune.data.pixels.intensity import DEFAULT, PixelRules
 from distune.data.pixels.several_pictures import has_more
 from distune.data.readers.problems import Fault
 from distune.data.readers.raw_rows import RawExample
-from distune.data.table import Split
+from distune.data.table import EVALUATED, Split
 from distune.errors import UserError, is_of_the_machine
 from distune.utils.files.paths import naming
 from distune.utils.text import NOT_UNICODE, is_unicode, listed, nearest_hint
@@ -116,7 +116,7 @@ def label_problems(
                 "leave such examples out, or join the class with another one (data.label_map)",
             )
             for name, written, classes, kind in zip(task_names, example.labels, there, kinds, strict=True)
-            if example.split in ("dev", "test") or (kind.order and example.split == "train")
+            if example.split in EVALUATED or (kind.order and example.split == "train")
             for label in parts(written, kind)
             if label.strip() and label not in classes
         ]
@@ -241,6 +241,6 @@ def split_problems(
         problems += [
             f"{name}: task {task!r} has no label in the {split} split, so nothing can be evaluated on it"
             for position, task in enumerate(task_names)
-            if split in ("dev", "test") and rows and not any(row.labels[position] for row in rows)
+            if split in EVALUATED and rows and not any(row.labels[position] for row in rows)
         ]
     return problems
