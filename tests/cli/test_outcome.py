@@ -278,6 +278,9 @@ def test_studies_and_runs_are_put_side_by_side(
     found[:] = [replace(study, confirmed_on="folds"), replace(study, name="t", confirmed_on="test")]
     said = distune("compare", "s", "t")[1]
     assert "confirmed of s is on folds" in said and "confirmed of t" not in said
+    found[:] = [replace(study, minimises=True), replace(study, name="t")]
+    said = distune("compare", "s", "t")[1]
+    assert "s minimises" in said and "t minimises" not in said
     found[:] = [run]
     assert len(distune("compare", "r")[1].splitlines()) == 2
 

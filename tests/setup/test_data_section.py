@@ -40,6 +40,7 @@ def test_a_fifth_of_the_examples_may_be_left_out(tmp_path: Path, bad: int, is_re
         return
     table, extra, remarks = tried(section)
     assert len(table) == 20 - bad and bool(remarks) == bool(bad)
+    assert all(remark.endswith("4 of 20 examples: file is not an image (4 examples)") for remark in remarks)
     assert extra == ({"on_bad_example": "drop"} if bad else {})
 
 

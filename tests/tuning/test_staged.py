@@ -464,3 +464,4 @@ def test_students_get_what_the_teachers_left(
     runner: Any = SimpleNamespace(run=run)
     ending = _run_staged(request, None, study, ("s", "t"), HERE, runner, lambda call: call())  # type: ignore[arg-type]
     assert ran == runs and ending.reason == reason
+    assert attrs.get("teacher_study") == (None if is_settled else {"finished": tried}), "for the report"

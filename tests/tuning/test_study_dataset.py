@@ -76,6 +76,11 @@ def test_what_is_wrong_with_the_data_is_listed_after_what_is_wrong_with_the_conf
     with pytest.raises(ConfigError, match=r"^c\.yaml") as refused:
         checking.check_experiment(config, "c.yaml", ["known before"])
     assert refused.value.problems[0] == "known before" and "no such folder" in refused.value.problems[1]
+    sound = tiny_config()
+    assert len(checking.check_experiment(sound, "c.yaml")) == len(read_table(sound.data))
+    with pytest.raises(ConfigError) as refused:
+        checking.check_experiment(sound, "c.yaml", ["known before"])
+    assert list(refused.value.problems) == ["known before"]
 
 
 def test_how_the_data_were_read_is_said_before_the_first_trial(

@@ -354,6 +354,17 @@ def test_a_cluster_that_has_no_room_any_more_ends_the_study(cluster: Cluster, tm
         found.wait(0.0)
 
 
+def test_a_study_goes_on_with_the_workers_that_have_room(cluster: Cluster, tmp_path: Path) -> None:
+    found = executor(tmp_path, workers=2)
+    for number in (3, 4):
+        found.submit(task(number, tmp_path))
+    cluster.has_room = False
+    cluster.answer(cluster.actors[1], LostError("the node is gone"))
+    assert [event.number for event in found.wait(0.0)] == [4]
+    time.sleep(0.02)  # longer than its patience
+    assert found.wait(0.0) == []
+
+
 @pytest.mark.parametrize(("lacks", "why"), [("has_nodes", "no node"), ("is_the_same", "wrong cluster")])
 def test_a_cluster_without_nodes_or_another_in_its_place_ends_the_study(
     cluster: Cluster, tmp_path: Path, lacks: str, why: str

@@ -28,3 +28,15 @@ def test_a_worker_waits_from_its_event_on_and_not_only_from_its_turn(tmp_path, m
                 executor.answer(event.number, True)
     assert executor.worked == 20.0
     assert executor.waited == pytest.approx(3.0 + 6.0)
+
+
+def test_an_executor_is_closed_at_the_end_of_its_block():
+    closed = []
+
+    class Closing(SimulatedExecutor):
+        def close(self):
+            closed.append(self)
+
+    with Closing(lambda task: iter(())) as executor:
+        assert closed == []
+    assert closed == [executor]
