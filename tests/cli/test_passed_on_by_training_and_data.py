@@ -306,6 +306,7 @@ def test_split_passes_everything_on(distune: Command, called: Any) -> None:
     calls = called("distune.setup.image_links.split_whole", ({"train": {"a": 1}}, images))
     code, said, _ = distune("data", "split", "t/m.csv", "--labels", "a,b")
     assert code == 0 and "3 image files linked, 1 copied, 2 cells" in said
+    assert said.startswith("train: {'a': 1}")
     assert calls == [
         (Path("t/m.csv"), Path("t"), {"label_columns": ("a", "b"), "group_column": None, "image_column": None,
                                       "fractions": FRACTIONS, "seed": 42, "encoding": None})

@@ -53,6 +53,14 @@ def test_what_comes_before_the_first_handler_takes_no_time() -> None:
     assert found.stdout == "set()\n"
 
 
+def test_a_signal_among_the_imports_has_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        end_at_once(number, None)
+    assert ended == [130, 143]
+
+
 def test_an_interrupt_between_the_handlers_has_the_exit_code_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt

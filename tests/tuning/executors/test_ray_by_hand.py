@@ -317,6 +317,7 @@ def test_why_no_worker_can_be_made_is_said_in_one_line(cluster: Cluster, tmp_pat
             )
             cluster.answer(cluster.actors[-1], NotMadeError("\n".join(said)))
             found.wait(0.0)
+    assert executors._in_one_line(LostError("the node is gone\nits log: ...")) == "the node is gone"
 
 
 def test_a_trial_that_starts_ends_a_row_of_workers_that_did_not(cluster: Cluster, tmp_path: Path) -> None:

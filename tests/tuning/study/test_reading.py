@@ -41,6 +41,14 @@ def test_a_database_and_its_log_are_copied_as_one_whatever_their_names(tmp_path:
     writer.close()
 
 
+def test_a_database_that_is_read_is_watched_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched: list[Any] = []
+    monkeypatch.setattr(read_only, "say_slow_answers", lambda engine, shown: watched.append((engine, shown)))
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/s.db")
+    with reading(f"sqlite:///{tmp_path}/s.db") as storage:
+        assert watched == [(storage.engine, f"sqlite:///{tmp_path}/s.db")]  # type: ignore[attr-defined]
+
+
 def test_a_change_that_keeps_the_size_is_one(tmp_path: Path) -> None:
     file = tmp_path / "s.db"
     assert _stamps(file, file) == (None, None)
