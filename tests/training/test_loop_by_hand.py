@@ -390,17 +390,16 @@ def test_the_record_of_an_epoch(setting: Callable[..., Setting], accumulation: i
     random = np.random.default_rng(0)
     answers = [random.normal(size=(1, len(ours.table), count)) for count in classes]
     targets = Targets(tuple(each.astype(np.float32) for each in answers), {})
-    (batch,) = eval_batches(
-        ours.examples.inputs, ours.examples.labels, ours.examples.train, batch_size=6, device=CPU.device
-    )
+    (batch,) = eval_batches(ours.examples.inputs, ours.examples.train, batch_size=6, device=CPU.device)
+    labels = torch.from_numpy(ours.examples.labels)[batch.rows]
     with torch.no_grad():
         output = ours.model.train()(batch.image, batch.text, batch.text_mask, absent=batch.absent)
         told = ModelOutput(
             tuple(torch.from_numpy(each[0][batch.rows]) for each in targets.logits), None, None, None
         )
-        distillation = float(loss(output, told, batch.labels, batch.rows))
+        distillation = float(loss(output, told, labels, batch.rows))
         cross_entropy = sum(
-            float(nn.functional.cross_entropy(logits, batch.labels[:, task]))
+            float(nn.functional.cross_entropy(logits, labels[:, task]))
             for task, logits in enumerate(output.logits)
         )
     began = time.perf_counter()

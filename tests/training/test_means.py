@@ -45,8 +45,7 @@ def test_answers_equal_those_on_raw_inputs(
     model, steps, inputs = prepared(config, bf16=bf16)
     assert inputs.image.shape == (1, len(steps.table), model.vision.width)
     assert inputs.text_mean is not None and inputs.text_mean.shape == (len(steps.table), model.text.width)
-    rows, labels = np.arange(12), np.zeros((len(steps.table), 0), np.int64)
-    (batch,) = eval_batches(inputs, labels, rows, batch_size=12, device=steps.compute.device)
+    (batch,) = eval_batches(inputs, np.arange(12), batch_size=12, device=steps.compute.device)
     order = batch.rows.numpy()
     pixels = torch.from_numpy(np.array(steps.pixels(model.vision.image_size)[0, order]))
     ids, mask = (torch.from_numpy(array) for array in inputs.text.padded(order))
@@ -105,6 +104,5 @@ def test_what_reads_tokens_keeps_the_images_tokens(
 def test_a_loss_on_maps_keeps_the_images_tokens(tiny_config: Callable[..., Config]) -> None:
     model, steps, inputs = prepared(tiny_config(**FROZEN), with_map=True)
     assert inputs.image.ndim == 4 and inputs.text_mean is not None
-    labels = np.zeros((len(steps.table), 0), np.int64)
-    (batch,) = eval_batches(inputs, labels, np.arange(4), batch_size=4, device=steps.compute.device)
+    (batch,) = eval_batches(inputs, np.arange(4), batch_size=4, device=steps.compute.device)
     assert model(batch.image, batch.text, batch.text_mask).image_map.shape == (4, inputs.image.shape[2])

@@ -105,7 +105,7 @@ def test_a_batch_is_padded_to_its_longest_text_rounded_up_to_eight() -> None:
     labels, rows = np.zeros((100, 0), np.int64), np.arange(100)
     batches = [
         *train_batches(inputs, labels, rows, batch_size=8, seed=1, epoch=1, device=CPU),
-        *eval_batches(inputs, labels, rows, batch_size=8, device=CPU),
+        *eval_batches(inputs, rows, batch_size=8, device=CPU),
     ]
     widths = [batch.text.shape[1] for batch in batches]
     assert widths == [8 * math.ceil(lengths[batch.rows].max() / 8) for batch in batches]
@@ -113,16 +113,16 @@ def test_a_batch_is_padded_to_its_longest_text_rounded_up_to_eight() -> None:
 
 
 def test_evaluation_shows_the_plain_view_of_each_row_once() -> None:
-    inputs, labels = example_inputs(30, views=3)
+    inputs, _ = example_inputs(30, views=3)
     rows = np.array([3, 9, 27])
-    batches = list(eval_batches(inputs, labels, rows, batch_size=2, device=CPU))
+    batches = list(eval_batches(inputs, rows, batch_size=2, device=CPU))
     assert sorted(row for batch in batches for row in batch.rows.tolist()) == [3, 9, 27]
     assert all(not batch.views.any() for batch in batches)
 
 
 def test_parts_cover_the_batch() -> None:
-    inputs, labels = example_inputs(10, views=1)
-    batch = next(iter(eval_batches(inputs, labels, np.arange(10), batch_size=10, device=CPU)))
+    inputs, _ = example_inputs(10, views=1)
+    batch = next(iter(eval_batches(inputs, np.arange(10), batch_size=10, device=CPU)))
     parts = batch.parts(3)
     assert [len(part) for part in parts] == [4, 4, 2]
     assert torch.equal(torch.cat([part.rows for part in parts]), batch.rows)

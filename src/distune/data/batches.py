@@ -154,14 +154,14 @@ def train_batches(
 
 def eval_batches(
     inputs: ModelInputs,
-    labels: NDArray[np.int64],
     rows: NDArray[np.int64],
     *,
     batch_size: int,
     device: torch.device,
     view: int = 0,
 ) -> Iterator[Batch]:
-    """The given rows, longest texts first, every image in the same view."""
+    """The given rows without their labels, longest texts first, every image in the same view."""
+    labels = np.zeros((len(inputs), 0), np.int64)
     order = rows[np.argsort(-inputs.lengths[rows], kind="stable")]
     parts = [order[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     yield from _batches(inputs, labels, parts, np.full(len(labels), view), device)

@@ -87,10 +87,9 @@ def write_targets(
     """Asks the teacher about every view of the given rows and fills a store entry with its answers."""
     teacher.eval()
     compute = compute.for_model(teacher)
-    labels = np.zeros((len(inputs), 0), np.int64)
     arrays: dict[str, NDArray[Any]] = {}
     for view in range(inputs.views):
-        batches = eval_batches(inputs, labels, rows, batch_size=128, device=compute.device, view=view)
+        batches = eval_batches(inputs, rows, batch_size=128, device=compute.device, view=view)
         for batch in batches:
             with compute.autocast():
                 output = teacher(
@@ -129,9 +128,8 @@ def predict(
     compute = compute.for_model(model)
     position = np.empty(len(inputs), np.int64)
     position[rows] = np.arange(len(rows))
-    labels = np.zeros((len(inputs), 0), np.int64)
     order, found = [], []
-    for batch in eval_batches(inputs, labels, rows, batch_size=EVALUATION_BATCH, device=compute.device):
+    for batch in eval_batches(inputs, rows, batch_size=EVALUATION_BATCH, device=compute.device):
         with compute.autocast():
             output = model(batch.image, batch.text, batch.text_mask, with_map=False, absent=batch.absent)
         answers = zip(output.logits, model.tasks, strict=True)

@@ -47,10 +47,9 @@ class Features:
 
 def pooled_features(model: Classifier, inputs: ModelInputs, table: Table, device: torch.device) -> Features:
     """The mean token of each example from each encoder of a model; no column where it lacks the encoder."""
-    everyone, nothing = np.arange(len(table)), np.zeros((len(table), 0), np.int64)
     image = np.empty((len(table), model.vision.width if model.vision else 0))
     text = np.empty((len(table), model.text.width if model.text else 0))
-    for batch in eval_batches(inputs, nothing, everyone, batch_size=64, device=device):
+    for batch in eval_batches(inputs, np.arange(len(table)), batch_size=64, device=device):
         rows = batch.rows.cpu().numpy()
         with torch.no_grad():
             if batch.image is not None:
