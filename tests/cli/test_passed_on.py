@@ -118,6 +118,7 @@ def test_train_lays_its_options_over_the_config(distune: Command, called: Any) -
 def test_encoders_are_listed_with_what_is_known_of_them(distune: Command) -> None:
     code, said, _ = distune("encoders", "list")
     rows = {line.split()[0]: line.split() for line in said.splitlines()}
+    assert rows["name"][1:5] == ["kind", "from", "million", "pixels"]
     assert code == 0 and rows["vit-base"][1:3] == ["vision", "hub"] and "224" in rows["vit-base"]
     assert rows["vit-base"][4:6] == ["224", "1100"], "pixels and milliseconds"
     assert rows["distilbert"][1] == "text" and "224" not in rows["distilbert"]

@@ -57,6 +57,7 @@ def test_a_study_from_a_config_to_its_files(tmp_path, capsys):
     assert {p.name for p in (result.folder / "trials").iterdir()} == {f"trial_000{n}" for n in range(4)}
     summary = json.loads((result.folder / "study_summary.json").read_text())
     assert summary["trials"]["finished"] == 4 and summary["config_path"] == "config/demo.yaml"
+    assert (summary["storage"], summary["reason"]) == (f"sqlite:///{tmp_path}/{name}.db", "finished")
     assert result.best_config == result.folder / "best_config.yaml"
     assert score_at(load_config(result.best_config).model_dump(), 4) == pytest.approx(
         summary["best"]["value"]

@@ -10,6 +10,7 @@ import optuna
 import pytest
 
 from distune.config import Config, as_dict, parse_config
+from distune.errors import ConfigError
 from distune.tuning.coordinator.proposals import FoldProposals, JointProposals, configured, distribution
 from distune.tuning.space.build import build_space
 from distune.tuning.study.settings import StudySettings, warmup_of_folds
@@ -135,3 +136,8 @@ def test_a_config_of_folds_is_validated_once_for_all_of_them(
     assert folds.run_folds_trial(TrialTask(1, sent, str(tmp_path)), lambda *_: True).score == 0.5
     assert [(fold.number, fold.of) for fold in seen] == [(1, 3), (2, 3), (3, 3)]
     assert len(passes) == 1
+
+
+def test_values_that_break_a_rule_together_are_said_of_their_trial() -> None:
+    with pytest.raises(ConfigError, match=r"^trial: "):
+        configured(BASE, {"teacher.fusion_dim": 30, "teacher.fusion_heads": 4})
