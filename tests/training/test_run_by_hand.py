@@ -199,7 +199,8 @@ def test_the_test_split_is_opened_on_request_and_recorded_before_it_is_read(
     job.history += [EpochRecord("student", n, 0, 0, 0, score, {}, 0, 0) for n, score in enumerate(scores, 1)]
     job.checkpoint.path.touch()
     dev = [np.full((len(job.table.rows("dev")), len(task.classes)), 0.5) for task in job.table.tasks]
-    results = job.evaluate(Answers(dev) if teacher else None, open_test=open_test)
+    job.scores_test = open_test
+    results = job.evaluate(Answers(dev) if teacher else None)
     assert results == read_results(job.folder) and not job.checkpoint.path.exists()
     assert (results["score"], results["best_epoch"]) == (0.75, 2)
     assert results["splits"] == {"dev": {"score": 0.75}, **({"test": {"score": 0.5}} if open_test else {})}
@@ -225,7 +226,8 @@ def test_without_a_test_split_there_is_none_to_open(make: Callable[..., Any]) ->
     splits: Any = tuple("train" if split == "test" else split for split in job.table.splits)
     job.table, job.student = replace(job.table, splits=splits), nn.Linear(1, 1)
     job.history = [EpochRecord("student", 1, 0, 0, 0, 0.5, {}, 0, 0)]
-    assert job.evaluate(None, open_test=True)["test_split"] == "none"
+    job.scores_test = False
+    assert job.evaluate(None)["test_split"] == "none"
     assert not openings(job.folder.parent)
 
 

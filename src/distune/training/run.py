@@ -103,7 +103,7 @@ def run(
                 teacher, fitted = job.train()
             except StopTraining:
                 return job.result(None, {})
-            results = {} if fitted.stopped else job.evaluate(teacher, open_test=open_test)
+            results = {} if fitted.stopped else job.evaluate(teacher)
             return job.result(fitted, results)
 
 
@@ -350,11 +350,11 @@ class _Run(Callback):
             return taught
         return np.resize(self.table.rows("train"), len(taught))
 
-    def evaluate(self, teacher: Teacher | None, *, open_test: bool) -> dict[str, Any]:
+    def evaluate(self, teacher: Teacher | None) -> dict[str, Any]:
         with self.timed("evaluation"):
             splits = {"dev": self.evaluate_student("dev")}
             of_teacher = self.evaluated_teacher(teacher)["teacher"] if teacher else None
-            if open_test and len(self.table.rows("test")):
+            if self.scores_test:
                 record_opening(self.folder.parent, by=self.folder.name, dataset=self.fingerprint)
                 splits["test"] = self.evaluate_student("test")
                 if teacher and of_teacher:
