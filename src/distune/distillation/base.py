@@ -71,7 +71,8 @@ class DistillationLoss(nn.Module, ABC):
         Args:
             student: outputs for B examples.
             teacher: outputs for the same examples.
-            labels: class indices, int64 (B, tasks); `MISSING` where one is not known.
+            labels: the table's columns, int64 (B, columns): class indices, and 0 or 1 for each label of a multi-label
+                task; `MISSING` where one is not known.
             index: position of each example in the train split, int64 (B,).
 
         Returns:
