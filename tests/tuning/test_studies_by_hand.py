@@ -81,6 +81,7 @@ def test_a_study_that_coordinators_work_on(tmp_path: Path) -> None:
     assert found.running == (RunningTrial(2, "worker-1", host, 3, 0.25, started, 2, "targets 3 of 9"),)
     assert found.ends is not None and (found.ends - NOW).total_seconds() == 60.0 * 38 / 2
     assert (found.counts.finished, found.counts.best) == (2, (0, 0.75))
+    assert found.folds is None and status(memory_study(settings_of(folds=3))).folds == 3
 
 
 @pytest.mark.parametrize(("leases", "ended"), [((KILLED,), None), ((KILLED, ENDED), "timeout"), ((), None)])

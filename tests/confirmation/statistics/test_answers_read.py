@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from distune.confirmation.statistics import numbers
-from distune.confirmation.statistics.files import MARKER, run_folder
+from distune.confirmation.statistics.files import MARKER, baseline_folder, run_folder
 from distune.confirmation.statistics.scores.answers import read_baseline, read_contender
 from distune.confirmation.statistics.scores.subgroups import read_subgroups, write_subgroups
 from distune.data.table import MISSING, Table, Task
@@ -98,6 +98,11 @@ def test_predictions_that_were_deleted_are_named(name: str, tmp_path: Path) -> N
     (run / name).unlink()
     with pytest.raises(UserError, match=rf"{name} is missing"):
         read_contender(tmp_path, "base", [0, 1])
+    baseline = baseline_folder(tmp_path, "majority")
+    baseline.parent.mkdir()
+    run.rename(baseline)
+    with pytest.raises(UserError, match=rf"{name} is missing"):
+        read_baseline(tmp_path, "majority")
 
 
 def test_subgroups_are_kept_as_far_as_they_are_known(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_how_a_trial_ends_stands_in_the_study(study: optuna.Study) -> None:
 
 
 def test_what_is_known_of_an_interrupted_trial_is_written_before_another_coordinator_may_have_it(
-    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger, seen = Ledger(study, "me"), []
     trial = ledger.ask()
@@ -122,6 +122,11 @@ def test_what_is_known_of_an_interrupted_trial_is_written_before_another_coordin
     monkeypatch.setattr(ledger_module, "requeue_if_owned", requeue)
     ledger.requeue(trial, {"x": 1})
     assert seen == [1] and study.trials[0].state == TrialState.WAITING
+    assert not caplog.messages, "nobody has taken it over"
+    second = ledger.ask()
+    monkeypatch.setattr(ledger_module, "requeue_if_owned", lambda *given: False)
+    ledger.requeue(second, {})
+    assert "taken over" in caplog.text
 
 
 def test_of_two_that_take_over_a_trial_the_quicker_has_it(tmp_path: Path) -> None:
