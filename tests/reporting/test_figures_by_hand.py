@@ -107,7 +107,8 @@ def test_scores_of_epochs_are_drawn_as_they_are(draw: Draw) -> None:
     (axes,), (_, alt, caption) = draw(curves, lambda: curves.draw_all(found))
     drawn = [points(line) for line in axes.lines]
     assert [(1.0, 0.1), (2.0, 0.5)] in drawn and [(1.0, 0.2), (2.0, 0.4)] in drawn
-    assert "1 pruned end early" in alt and "after each student epoch" in caption
+    assert alt.startswith("Learning curves of 3") and "1 pruned end early" in alt
+    assert "after each student epoch" in caption
     assert curves.draw_all(findings(study(reporting(0, 0.5)))) is None, "one epoch makes no curve"
     assert curves.draw_all(findings()) is None
     none_is_best = findings(study(reporting(0, 0.1, 0.5, state="pruned")))

@@ -140,10 +140,10 @@ def test_another_programs_study_is_neither_worked_on_nor_replaced(tmp_path, attr
         with pytest.raises(UserError, match="new"):
             work()
     assert [trial.value for trial in theirs.trials] == [0.9] and theirs.user_attrs == attributes
-    for url, name in ((f"sqlite:///{tmp_path}/new.db", "new"), (f"sqlite:///{tmp_path}/none.db", "none")):
+    for file, name in (("new", "new"), ("new", "other"), ("none", "none")):
         with (
             pytest.raises(UserError, match=f"^fork: there is no study {name}"),
-            study_to_copy(url, name),
+            study_to_copy(f"sqlite:///{tmp_path}/{file}.db", name),
         ):
             pass
 
