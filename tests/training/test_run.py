@@ -269,9 +269,10 @@ def test_a_run_that_may_not_record_its_opening_trains_nothing(
     "others", [{ENVIRONMENT: b"{}", METRICS: b"of the other run"}, {"notes": b"mine"}, {}]
 )
 def test_a_run_writes_nothing_into_another_folder_in_its_place(
-    others: dict[str, bytes], tiny_config: MakeConfig, tmp_path: Path
+    others: dict[str, bytes], tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The folder is moved in mid-training, and the same command given again in another terminal, or it is emptied."""
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 1e9)  # on a slow machine one would fall into the move
     folder = tmp_path / "run"
 
     def move(epoch: EpochRecord) -> bool:
