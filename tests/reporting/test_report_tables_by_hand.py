@@ -175,6 +175,16 @@ def test_what_speaks_for_a_range(
     assert notes(replace(ALPHA, low=low, high=high), of_alpha(*values, **about)) == said
 
 
+@pytest.mark.parametrize(("base", "start"), [({}, "{None, 8}"), ({"rank": 8}, "8")])
+def test_a_choice_of_none_is_no_base_value_that_is_not_known(base: dict[str, Any], start: str) -> None:
+    rank = Parameter("rank", "categorical", choices=(None, 8), key="rank")
+    held = [trial(number, 0.5, params={"rank": value}) for number, value in enumerate((None, 8, 8))]
+    found = study(*held, space={"rank": rank}, base_config=base or None)
+    ((_, shown, note),) = starting_values._rows(ranges(rank, trials=tuple(held), complete=3), found)
+    assert getattr(shown, "text", None) == start
+    assert (starting_values.BASE_VALUE in str(note)) is bool(base)
+
+
 def test_what_a_range_cuts_off_and_what_a_table_holds() -> None:
     outside = trial(7, 0.9, params={"alpha": 1.5})
     assert notes(replace(ALPHA, low=0.4, high=0.6), of_alpha(0.1, 0.5), (outside,)).endswith(

@@ -37,7 +37,7 @@ from distune.confirmation.train_candidates import TrainingEnd, train_all
 from distune.confirmation.weights import drop_weights, has_room
 from distune.data import Table
 from distune.data.fingerprint import check_unchanged, table_fingerprint
-from distune.data.table import Split
+from distune.data.table import EVALUATED, Split
 from distune.errors import MachineError, UserError
 from distune.store import Store
 from distune.training.files.run_folder import read_results
@@ -109,7 +109,7 @@ class Confirmation:
         check_outputs(self._confirmation)
         for line in (*notes, *damaged_records(self.folder)):
             self._tell(line)
-        evaluated: tuple[Split, ...] = ("dev", "test") if len(self.table.rows("test")) else ("dev",)
+        evaluated: tuple[Split, ...] = EVALUATED if len(self.table.rows("test")) else ("dev",)
         check_scores(self.table, self.candidates[0].config.data.root, evaluated)
         check_predictions_are_read_back(self.table, evaluated, self._confirmation)
         forget_other_versions(jobs, is_open=self.opening.is_open)

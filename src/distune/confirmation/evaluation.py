@@ -12,7 +12,7 @@ from distune.confirmation.jobs import Job
 from distune.confirmation.missing_inputs import Conditions
 from distune.confirmation.statistics.files import CONDITIONS, MARKER, split_name
 from distune.data.fingerprint import image_fingerprints
-from distune.data.table import Split, Table
+from distune.data.table import EVALUATED, Split, Table
 from distune.errors import UserError
 from distune.store import Store
 from distune.training.devices import Compute, compute_for
@@ -49,7 +49,7 @@ class Evaluation:
     @property
     def splits(self) -> tuple[Split, ...]:
         """Those that are evaluated."""
-        return ("dev", "test") if self.opening else ("dev",)
+        return EVALUATED if self.opening else ("dev",)
 
     def is_done(self, folder: Path, made_from: str = "") -> bool:
         """Whether a folder holds the predictions for all splits; those of an earlier opening are the same.

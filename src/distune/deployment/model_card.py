@@ -11,7 +11,7 @@ from pydantic import Field
 
 from distune import __version__
 from distune.config import Config
-from distune.data.table import SPLITS, Split, Table, Task
+from distune.data.table import EVALUATED, SPLITS, Split, Table, Task
 from distune.errors import UserError
 from distune.models.encoders.catalogue import CATALOGUE
 from distune.prediction.evaluation import EXTERNAL, score_with_interval
@@ -115,7 +115,7 @@ def _scores(folder: Path, tasks: Sequence[Task], temperatures: Mapping[str, floa
     yield ""
     yield "| split | score | 95 % interval | examples |"
     yield "|---|---|---|---|"
-    scores = {split: score_with_interval(folder, split, tasks) for split in ("dev", "test")}
+    scores = {split: score_with_interval(folder, split, tasks) for split in EVALUATED}
     for split, scored in scores.items():
         if scored is not None:
             interval = _interval(*scored["interval"])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distune.config import Config, DataConfig, TaskConfig, load_config, with_values
+from distune.config import DataConfig, TaskConfig, with_values
 from distune.data import read_table
 from distune.data.readers.doubts import group_notes
 from distune.data.readers.spellings import normal_form
@@ -32,9 +32,10 @@ from distune.prediction.examples import (
     several,
 )
 from distune.prediction.label_cells import LabelCell, as_in_training, cell_of_labels, in_columns
+from distune.prediction.load import config_of
 from distune.prediction.predictor import Predictor
 from distune.prediction.table_columns import first_of
-from distune.training.files.run_folder import CONFIG, was_trained_on
+from distune.training.files.run_folder import was_trained_on
 from distune.utils.arguments import check_argument, check_path
 from distune.utils.files.paths import in_full
 from distune.utils.text import counted, listed, nearest_hint, one_line
@@ -271,12 +272,6 @@ def labelled_table(table: Table, name: str) -> Labelled:
         },
         table.groups,
     )
-
-
-def config_of(predictor: Predictor) -> Config | None:
-    """The config of the student's run; None for a bundle."""
-    file = Path(predictor.source) / CONFIG
-    return load_config(file) if file.is_file() else None
 
 
 def _data_of(predictor: Predictor) -> DataConfig:

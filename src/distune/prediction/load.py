@@ -10,11 +10,12 @@ from distune.analysis.records.sources import read_study
 from distune.analysis.records.study_files import of_another_study
 from distune.analysis.records.study_record import StudyRecord
 from distune.analysis.trial_folder import other_run
+from distune.config import Config, load_config
 from distune.confirmation.statistics.files import FOLDER, NUMBERS, run_folder
 from distune.deployment.bundle import is_bundle, load_bundle
 from distune.errors import UserError, is_of_the_machine
 from distune.prediction.predictor import Predictor
-from distune.training.files.run_folder import ENVIRONMENT, WEIGHTS
+from distune.training.files.run_folder import CONFIG, ENVIRONMENT, WEIGHTS
 from distune.utils.arguments import check_argument, check_path, check_text
 from distune.utils.files.default_folders import STUDIES
 from distune.utils.files.paths import in_shell
@@ -79,6 +80,12 @@ def _check_no_storage(folder: Path, what: str, storage: str | None) -> None:
 def is_run(folder: Path) -> bool:
     """Whether a folder is that of a run, finished or not."""
     return (folder / ENVIRONMENT).is_file() or (folder / WEIGHTS).is_file()
+
+
+def config_of(predictor: Predictor) -> Config | None:
+    """The config of the student's run; None for a bundle."""
+    file = Path(predictor.source) / CONFIG
+    return load_config(file) if file.is_file() else None
 
 
 def run_of_study(source: Path | str, storage: str | None = None) -> Path:

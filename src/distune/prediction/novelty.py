@@ -19,7 +19,7 @@ from distune.data.pixels.intensity import PixelRules
 from distune.errors import DataError, UserError, is_of_the_machine
 from distune.prediction.example_pixels import array_of, is_picture
 from distune.prediction.examples import Example
-from distune.prediction.labelled import config_of
+from distune.prediction.load import config_of
 from distune.prediction.predictor import Predictor
 from distune.training.files.run_folder import was_trained_on
 from distune.utils.threads import threaded

@@ -18,6 +18,7 @@ from distune.config import Config
 from distune.data import Table, read_table
 from distune.data.demo.demo import make_demo
 from distune.data.fingerprint import check_unchanged, image_fingerprints, table_fingerprint
+from distune.data.table import EVALUATED
 from distune.distillation import LOSSES, LossShapes, Objective, label_shares, shared_modalities, undefined
 from distune.distillation.loss_parts import exclusive_weights
 from distune.errors import ConfigError, UserError
@@ -200,7 +201,7 @@ class _Run(Callback):
             for note in self.table.notes if dataset is None else ():  # a study has said them once
                 _log.warning("%s", note)
             self.scores_test = open_test and len(self.table.rows("test")) > 0
-            check_scores(self.table, config.data.root, ("dev", "test") if self.scores_test else ("dev",))
+            check_scores(self.table, config.data.root, EVALUATED if self.scores_test else ("dev",))
             images = image_fingerprints(self.table)
             self.fingerprint = table_fingerprint(self.table, images)
             check_unchanged(config.data.root, self.fingerprint, dataset)

@@ -76,6 +76,7 @@ def _of_a_new_score(errors: Errors, known: int, seeds: int, cases: int) -> Error
     if seeds > 1:
         spread += by_seeds**2 / (seeds - 1)
     total = by_cases + by_seeds + by_both
+    # At least 1: by Satterthwaite's formula no fewer than the part with the fewest has.
     return Errors(by_cases, by_seeds, by_both, total**2 / spread if spread > 0 else known - 1.0)
 
 

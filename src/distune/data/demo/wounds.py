@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import cv2
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from distune.data.table import SPLITS, Split
 from distune.errors import DataError
+from distune.utils.files.csv_files import write_csv
 from distune.utils.files.new_folder import new_folder
 from distune.utils.seeds import check_seed
 
@@ -97,8 +97,7 @@ def write_wound_demo(root: Path, seed: int, examples: int = 600) -> None:
             labels = (_maybe_other(TYPES, kind, random), _maybe_other(SEVERITIES, severity, random))
             rows[split].append((name, *labels, _describe(kind, severity, random)))
         for split in SPLITS:
-            with (folder / f"metadata_{split}.csv").open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows[split]])
+            write_csv(folder / f"metadata_{split}.csv", [COLUMNS, *rows[split]])
 
 
 def _draw(kind: str, severity: str, random: np.random.Generator) -> Picture:

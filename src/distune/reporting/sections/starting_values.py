@@ -85,7 +85,8 @@ def _whose(ranges: Ranges) -> str:
 def _rows(ranges: Ranges, study: StudyRecord) -> Iterator[tuple[Cell, ...]]:
     for name, narrowed in ranges.parameters.items():
         base, bounds = study.base_value(name), parameters.bounds(narrowed)
-        if _is_hardly_narrowed(name, narrowed, study) and _lies_in(base, narrowed):
+        # A choice may be None, and so is a base value that is not known.
+        if base is not None and _is_hardly_narrowed(name, narrowed, study) and _lies_in(base, narrowed):
             start, note = (
                 parameters.value(name, base),
                 f"{BASE_VALUE}; {bounds.removesuffix(parameters.LOG_SCALE)} is hardly narrowed",
